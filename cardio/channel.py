@@ -1,0 +1,142 @@
+"""The one seam between thinking and hardware: bytes to a card, bytes back; no I/O here.
+
+`Channel` is implemented by `cardio.pcsc` (a reader) and `cardio.virtual.reader` (a card
+in this process). Everything else that a command needs is a small wrapper with the same
+methods: `FollowUp` fetches what 61xx and 6Cxx announce, `Trace` writes a masked log.
+"""
+
+from __future__ import annotations
+
+import abc
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from cardio.apdu import PIN_INSTRUCTIONS, Response, get_response
+from cardio.errors import CardUnreadable
+
+#: An APDU; one that holds a PIN is a bytearray, which its owner wipes.
+Apdu = bytes | bytearray
+
+
+class Transaction:
+    """Exclusive use of a card; `reset_at_end` asks for a card reset on the way out."""
+
+    def __init__(self) -> None:
+        self.reset_at_end = False
+
+
+class Channel(abc.ABC):
+    """A connection to one card in one reader.
+
+    Every method raises the types of `cardio.errors`: CardRemoved, CardReset,
+    CardUnreadable (CardMute after the time limit), ServiceUnavailable.
+    """
+
+    @property
+    @abc.abstractmethod
+    def atr(self) -> bytes:
+        """The card's answer to reset."""
+
+    @abc.abstractmethod
+    def transmit(self, apdu: Apdu) -> Response:
+        """Send one command APDU, return exactly what the card answered to it."""
+
+    @abc.abstractmethod
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Keep other programs from the card while the `with` block runs."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give the card back; may be called twice."""
+
+
+class Wrapper(Channel):
+    """A channel that hands everything on to another; base of the ones below."""
+
+    def __init__(self, inner: Channel) -> None:
+        self.inner = inner
+
+    @property
+    def atr(self) -> bytes:
+        return self.inner.atr
+
+    def transmit(self, apdu: Apdu) -> Response:
+        return self.inner.transmit(apdu)
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        return self.inner.transaction()
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+#: A card that announces more pieces than this for one command is not a Belgian eID.
+_MAX_PIECES = 16
+
+
+class FollowUp(Wrapper):
+    """Fetches the data that 61xx announces and repeats once with the length of 6Cxx.
+
+    A command that carries a PIN is never repeated, whatever the card answers.
+    """
+
+    def transmit(self, apdu: Apdu) -> Response:
+        response = self.inner.transmit(apdu)
+        if (
+            response.sw >> 8 == 0x6C
+            and len(apdu) == 5
+            and apdu[1] not in PIN_INSTRUCTIONS
+        ):
+            response = self.inner.transmit(
+                bytes(apdu[:4]) + bytes([response.sw & 0xFF])
+            )
+        return self._collect(response)
+
+    def _collect(self, response: Response) -> Response:
+        data = response.data
+        for _ in range(_MAX_PIECES):
+            if response.sw >> 8 == 0x61:
+                response = self.inner.transmit(get_response(response.sw & 0xFF))
+            elif response.sw >> 8 == 0x6C and data == b"":
+                response = self.inner.transmit(get_response(response.sw & 0xFF))
+            else:
+                return Response(data, response.sw)
+            data += response.data
+        raise CardUnreadable("the card announces data without end")
+
+
+class Trace(Wrapper):
+    """Logs every command and answer at DEBUG: PINs masked, card data as lengths."""
+
+    def __init__(self, inner: Channel, logger: logging.Logger) -> None:
+        super().__init__(inner)
+        self._log = logger
+
+    def transmit(self, apdu: Apdu) -> Response:
+        self._log.debug("> %s", masked(apdu))
+        response = self.inner.transmit(apdu)
+        self._log.debug("< %s", response)
+        return response
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        self._log.debug("transaction begins")
+        with self.inner.transaction() as transaction:
+            yield transaction
+        self._log.debug("transaction ended")
+
+
+def masked(apdu: Apdu) -> str:
+    """Write an APDU as hex; the data of a PIN-carrying command becomes `**`.
+
+    An APDU whose header is cut off, or whose instruction is unknown to the masking
+    table, shows its header and the length of its data only.
+    """
+    head = bytes(apdu[:5]).hex(" ").upper()
+    rest = len(apdu) - 5
+    if rest <= 0:
+        return head
+    if len(apdu) > 1 and apdu[1] in PIN_INSTRUCTIONS:
+        return f"{head} **"
+    return f"{head} +{rest} bytes"

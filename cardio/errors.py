@@ -1,0 +1,122 @@
+"""Everything that can go wrong with a card, as types; imports nothing of the project.
+
+CardError
+├── ServiceUnavailable      PC/SC is not installed, stopped or refuses us
+├── NoReader                no reader at all, or not the one asked for
+├── SeveralReaders          a name fits several readers, or several cards and no name
+├── NoCard                  the reader is empty
+├── UnsupportedCard         a card, but not one we can use (carries its ATR)
+├── CardRemoved             card or reader went away in the middle
+├── CardReset               another program reset the card in the middle
+├── CardChanged             another card, or another number of tries, than was shown
+├── CardNotActivated        a genuine card whose files are not active yet
+├── CardUnreadable          garbage, silence, or a status word that does not belong there
+│   ├── CardMute            no answer within the time limit
+│   ├── UnexpectedStatus    a status word that the manuals do not give for this command
+│   └── MalformedData       bytes that do not have the form the manuals describe
+├── FileAbsent              the card has no such elementary file
+├── NoCertificate           the certificate file is absent or all zero (Kids card, opted out)
+└── PinError
+    ├── PinFormat           not 4 to 12 digits; never reaches the card
+    ├── PinIncorrect        the card refused it (carries the tries left)
+    └── PinBlocked          no tries left
+"""
+
+from __future__ import annotations
+
+
+class CardError(Exception):
+    """Base of all failures of reader and card."""
+
+
+class ServiceUnavailable(CardError):
+    """The PC/SC service is absent, stopped or refuses access."""
+
+
+class NoReader(CardError):
+    """There is no card reader, or not the one that was named."""
+
+
+class SeveralReaders(CardError):
+    """A choice among readers is needed; `names` are the candidates."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
+
+
+class NoCard(CardError):
+    """The reader holds no card."""
+
+
+class UnsupportedCard(CardError):
+    """The card is not one this program can use; `atr` identifies its kind."""
+
+    def __init__(self, atr: bytes, reason: str = "") -> None:
+        super().__init__(reason or f"unsupported card, ATR {atr.hex().upper()}")
+        self.atr = atr
+
+
+class CardRemoved(CardError):
+    """Card or reader went away during the operation."""
+
+
+class CardReset(CardError):
+    """Another program reset the card during the operation."""
+
+
+class CardChanged(CardError):
+    """Chip serial or tries left differ from what the person was shown (SAFETY 1)."""
+
+
+class CardNotActivated(CardError):
+    """The card's files are not active yet (6283, 6985 or 6D00 on reading)."""
+
+
+class CardUnreadable(CardError):
+    """The card answers, but not as a card of its kind does."""
+
+
+class CardMute(CardUnreadable):
+    """The card did not answer within the time limit."""
+
+
+class UnexpectedStatus(CardUnreadable):
+    """A status word the manuals do not give here: `sw`, for instruction `ins`."""
+
+    def __init__(self, ins: int, sw: int) -> None:
+        super().__init__(f"INS {ins:02X} answered {sw:04X}")
+        self.ins = ins
+        self.sw = sw
+
+
+class MalformedData(CardUnreadable):
+    """Bytes that do not have the documented form; the message holds no card data."""
+
+
+class FileAbsent(CardError):
+    """The card has no such elementary file (6A82)."""
+
+
+class NoCertificate(CardError):
+    """The certificate file is absent or holds only zeros."""
+
+
+class PinError(CardError):
+    """Base of everything about the PIN."""
+
+
+class PinFormat(PinError):
+    """Not 4 to 12 digits; refused before the card sees it."""
+
+
+class PinIncorrect(PinError):
+    """The card refused the PIN; `tries_left` more attempts remain."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(f"wrong PIN, {tries_left} tries left")
+        self.tries_left = tries_left
+
+
+class PinBlocked(PinError):
+    """The PIN is blocked: no attempt is compared any more."""
