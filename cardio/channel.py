@@ -96,14 +96,17 @@ class FollowUp(Wrapper):
     def _collect(self, response: Response) -> Response:
         data = response.data
         for _ in range(_MAX_PIECES):
-            if response.sw >> 8 == 0x61:
-                response = self.inner.transmit(get_response(response.sw & 0xFF))
-            elif response.sw >> 8 == 0x6C and data == b"":
-                response = self.inner.transmit(get_response(response.sw & 0xFF))
-            else:
+            if response.sw >> 8 != 0x61:
                 return Response(data, response.sw)
+            response = self._fetch(response.sw & 0xFF)
             data += response.data
         raise CardUnreadable("the card announces data without end")
+
+    def _fetch(self, length: int) -> Response:
+        response = self.inner.transmit(get_response(length))
+        if response.sw >> 8 == 0x6C:
+            response = self.inner.transmit(get_response(response.sw & 0xFF))
+        return response
 
 
 class Trace(Wrapper):

@@ -10,12 +10,12 @@ CardError
 ├── CardReset               another program reset the card in the middle
 ├── CardChanged             another card, or another number of tries, than was shown
 ├── CardNotActivated        a genuine card whose files are not active yet
-├── CardUnreadable          garbage, silence, or a status word that does not belong there
+├── CardUnreadable          garbage, silence, or an answer out of place
 │   ├── CardMute            no answer within the time limit
 │   ├── UnexpectedStatus    a status word that the manuals do not give for this command
 │   └── MalformedData       bytes that do not have the form the manuals describe
 ├── FileAbsent              the card has no such elementary file
-├── NoCertificate           the certificate file is absent or all zero (Kids card, opted out)
+├── NoCertificate           the certificate file is absent or all zero (a Kids card)
 └── PinError
     ├── PinFormat           not 4 to 12 digits; never reaches the card
     ├── PinIncorrect        the card refused it (carries the tries left)

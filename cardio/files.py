@@ -38,20 +38,13 @@ class EF(enum.Enum):
     PHOTO = ((DF_ID, 0x4035), "photo.jpg")
     BASIC_KEY = ((DF_ID, 0x4040), "basic-key.der")
 
-    @property
-    def path(self) -> tuple[int, ...]:
-        """File identifiers from below the MF down to the file."""
-        return self.value[0]
-
-    @property
-    def fid(self) -> int:
-        """The file's own identifier."""
-        return self.value[0][-1]
-
-    @property
-    def file_name(self) -> str | None:
-        """Name in a card folder; None for the PKCS#15 files, which are derived."""
-        return self.value[1]
+    def __init__(self, path: tuple[int, ...], file_name: str | None) -> None:
+        #: File identifiers from below the MF down to the file.
+        self.path = path
+        #: The file's own identifier.
+        self.fid = path[-1]
+        #: Name in a card folder; None for the PKCS#15 files, which are derived.
+        self.file_name = file_name
 
 
 #: Files that hold one DER certificate, possibly followed by zero padding.

@@ -1,4 +1,4 @@
-"""Readers and what is in them: the values and the interface of a source; no I/O here."""
+"""Readers and what is in them: the values and a source's interface; no I/O here."""
 
 from __future__ import annotations
 
