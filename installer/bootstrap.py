@@ -251,7 +251,8 @@ def pcscd() -> Iterator[None]:
 
 def _answers(path: Path) -> bool:
     """Tell whether something listens on the Unix socket."""
-    assert sys.platform != "win32"
+    if sys.platform == "win32":
+        return False
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(str(path)) == 0
 
