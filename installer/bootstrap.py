@@ -251,9 +251,10 @@ def pcscd() -> Iterator[None]:
 
 def _answers(path: Path) -> bool:
     """Tell whether something listens on the Unix socket."""
-    if sys.platform == "win32":
+    family = getattr(socket, "AF_UNIX", None)
+    if family is None:
         return False
-    with socket.socket(socket.AF_UNIX) as client:
+    with socket.socket(family) as client:
         return client.connect_ex(str(path)) == 0
 
 
