@@ -1,0 +1,337 @@
+"""A Belgian eID over a channel: recognise, read, PIN status, sign; no I/O of its own.
+
+Sources: applet manuals 1.7 and 1.8 (commands and status words, chapter 6; PIN rules,
+chapter 5) and the project's safety rules 1 to 6. INTERNAL AUTHENTICATE is sent nowhere
+in this module: 5000 of them block a 1.7 card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cardio import apdu, tlv
+from cardio.apdu import INS, SW, Response
+from cardio.atr import looks_belgian
+from cardio.beid.algorithms import SignatureAlgorithm
+from cardio.channel import Apdu, Channel, FollowUp, Transaction
+from cardio.errors import (
+    CardChanged,
+    CardError,
+    CardNotActivated,
+    CardUnreadable,
+    FileAbsent,
+    NoCertificate,
+    PinBlocked,
+    PinIncorrect,
+    UnexpectedStatus,
+    UnsupportedCard,
+)
+from cardio.files import APPLET_AID, EF, Key
+from cardio.pin import Pin, wipe
+
+#: Applet version byte of GET CARD DATA (offset 21) to the applet's name.
+_APPLETS = {0x01: "1.0", 0x10: "1.0", 0x11: "1.1", 0x17: "1.7", 0x18: "1.8"}
+
+#: Applets whose keys and certificates are still in use.
+_SIGNING = frozenset({"1.7", "1.8"})
+
+_CARD_DATA_SIZE = 28
+_BLOCK = 256
+#: No file of the card comes near this; a card that goes on for longer is broken.
+_MAX_FILE = 0x7F00
+
+#: Status words of a card that was issued but not activated at the town hall.
+_NOT_ACTIVE = frozenset(
+    {SW.FILE_DEACTIVATED, SW.CONDITIONS_OF_USE, SW.INS_NOT_SUPPORTED}
+)
+
+
+@dataclass(frozen=True)
+class CardData:
+    """GET CARD DATA: 16-byte chip serial, applet, life cycle, tries (1.8 only)."""
+
+    chip_serial: bytes
+    applet: str
+    life_cycle: int
+    tries_left: int | None = None
+
+    @classmethod
+    def from_bytes(cls, data: bytes, atr: bytes) -> CardData:
+        """Parse 28 bytes, or 31 with the tries; UnsupportedCard for other applets."""
+        applet = _APPLETS.get(data[21]) if len(data) >= _CARD_DATA_SIZE else None
+        if applet is None:
+            raise UnsupportedCard(atr)
+        tries = data[28] if len(data) > _CARD_DATA_SIZE else None
+        return cls(data[:16], applet, data[27], None if tries == 0xFF else tries)
+
+
+@dataclass(frozen=True)
+class PinStatus:
+    """Tries left (None: the card cannot be asked without cost) and blocked or not."""
+
+    tries_left: int | None
+
+    @property
+    def blocked(self) -> bool:
+        """True when the card compares no PIN any more."""
+        return self.tries_left == 0
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the person was shown; signing needs the card to be still the same."""
+
+    chip_serial: bytes
+    tries_left: int | None
+
+
+class BeidCard:
+    """The card in one channel; call `recognise` first, then the rest.
+
+    `intercepts_verify` says that the reader swallows INS 20 (GemPC Pinpad), so that
+    its tries cannot be asked on 1.7. All methods raise the types of `cardio.errors`
+    and belong inside `with card.transaction()`.
+    """
+
+    def __init__(self, channel: Channel, *, intercepts_verify: bool = False) -> None:
+        self._channel = FollowUp(channel)
+        self._intercepts_verify = intercepts_verify
+        self._card_data: CardData | None = None
+
+    @property
+    def atr(self) -> bytes:
+        """The card's answer to reset."""
+        return self._channel.atr
+
+    @property
+    def card_data(self) -> CardData:
+        """What `recognise` found."""
+        if self._card_data is None:
+            raise RuntimeError("recognise() comes first")
+        return self._card_data
+
+    @property
+    def applet(self) -> str:
+        """`1.0`, `1.1`, `1.7` or `1.8`."""
+        return self.card_data.applet
+
+    @property
+    def signs(self) -> bool:
+        """True where the applet's keys are still in use (1.7 and 1.8)."""
+        return self.applet in _SIGNING
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Keep other programs from the card while the block runs."""
+        with self._channel.transaction() as transaction:
+            yield transaction
+
+    # --- recognition -----------------------------------------------------------------
+
+    def recognise(self) -> CardData:
+        """Find out which applet this is.
+
+        GET CARD DATA comes first; SELECT AID only when it fails, because selecting the
+        applet again drops a PIN right that another program may hold. A card of an
+        unknown applet gets no further command: UnsupportedCard.
+        """
+        response = self._transmit(apdu.get_card_data())
+        if response.sw != SW.OK and self._select_applet():
+            response = self._transmit(apdu.get_card_data())
+        if response.sw != SW.OK:
+            raise UnsupportedCard(self.atr)
+        self._card_data = CardData.from_bytes(response.data, self.atr)
+        return self._card_data
+
+    def _select_applet(self) -> bool:
+        """Select the applet by its AID; a card of another family is left alone."""
+        select = apdu.select_aid(APPLET_AID)
+        response = self._transmit(select)
+        if response.sw == SW.WRONG_P1P2 and looks_belgian(self.atr):
+            response = self._transmit(select[:3] + b"\0" + select[4:])
+        return response.sw == SW.OK
+
+    # --- files -----------------------------------------------------------------------
+
+    def read(self, ef: EF) -> bytes:
+        """Return a file as stored, padding included; FileAbsent when there is none."""
+        if ef is EF.BASIC_KEY:
+            return self._read_der(ef)
+        self._select(ef)
+        return self._read_from(ef, b"", _MAX_FILE)
+
+    def read_certificate(self, ef: EF) -> bytes:
+        """Return a certificate in DER, read by its own length, without the padding.
+
+        NoCertificate when the file is absent or begins with zeros.
+        """
+        try:
+            return self._read_der(ef)
+        except FileAbsent:
+            raise NoCertificate(ef.name) from None
+
+    def _read_der(self, ef: EF) -> bytes:
+        self._select(ef)
+        head = self._read_block(ef, 0, _BLOCK)
+        if not any(head[:4]):
+            raise NoCertificate(ef.name)
+        size = tlv.der_length(head[:6])
+        if size > _MAX_FILE:
+            raise CardUnreadable("a certificate that is too long")
+        data = self._read_from(ef, head, size)
+        if len(data) < size:
+            raise CardUnreadable("a certificate that is cut off")
+        return data[:size]
+
+    def _select(self, ef: EF) -> None:
+        response = self._transmit(apdu.select_path(*ef.path))
+        if response.sw == SW.FILE_NOT_FOUND:
+            raise FileAbsent(ef.name)
+        if response.sw in _NOT_ACTIVE:
+            raise CardNotActivated(ef.name)
+        self._expect_ok(INS.SELECT, response)
+
+    def _read_from(self, ef: EF, data: bytes, size: int) -> bytes:
+        """Go on reading at the end of `data` until `size` or the end of the file."""
+        while len(data) < size:
+            wanted = min(_BLOCK, size - len(data))
+            block = self._read_block(ef, len(data), wanted)
+            data += block
+            if len(block) < wanted:
+                return data
+        if size == _MAX_FILE:
+            raise CardUnreadable("a file without end")
+        return data
+
+    def _read_block(self, ef: EF, offset: int, length: int) -> bytes:
+        """Read up to `length` bytes; b"" at the end of the file.
+
+        Some readers answer 6986, 6B00 or nothing in the middle of a file; selecting
+        the file again and repeating once helps there, and costs an APDU elsewhere.
+        """
+        response = self._transmit(apdu.read_binary(offset, length))
+        if response.sw == SW.NO_CURRENT_EF or (
+            response.sw == SW.OK and not response.data
+        ):
+            self._select(ef)
+            response = self._transmit(apdu.read_binary(offset, length))
+        if response.sw == SW.WRONG_OFFSET and (offset or ef not in _NEVER_EMPTY):
+            return b""
+        if response.sw in _NOT_ACTIVE:
+            raise CardNotActivated(ef.name)
+        self._expect_ok(INS.READ_BINARY, response)
+        if not 1 <= len(response.data) <= length:
+            raise CardUnreadable("a block of the wrong size")
+        return response.data
+
+    # --- PIN and signature -----------------------------------------------------------
+
+    def pin_status(self) -> PinStatus:
+        """Ask for the tries left without spending one.
+
+        Applet 1.8 tells them in the extended card data; 1.7 answers a VERIFY without
+        data. Older applets count that VERIFY as a wrong PIN, so it is not sent there,
+        nor through a reader that intercepts the instruction.
+        """
+        return PinStatus(self._fresh_state()[1])
+
+    def _fresh_state(self) -> tuple[bytes, int | None]:
+        """Return chip serial and tries left as the card says now."""
+        extended = self.applet == "1.8"
+        response = self._transmit(apdu.get_card_data(extended=extended))
+        self._expect_ok(INS.GET_CARD_DATA, response)
+        now = CardData.from_bytes(response.data, self.atr)
+        if self.applet == "1.7" and not self._intercepts_verify:
+            return now.chip_serial, self._status_query()
+        return now.chip_serial, now.tries_left
+
+    def _status_query(self) -> int | None:
+        response = self._transmit(apdu.verify_status())
+        if response.sw == SW.OK:
+            return None
+        tries = apdu.tries_left(response.sw)
+        if tries is None:
+            raise UnexpectedStatus(INS.VERIFY, response.sw)
+        return tries
+
+    def sign(
+        self,
+        key: Key,
+        algorithm: SignatureAlgorithm,
+        digest: bytes,
+        pin: Pin,
+        expected: Expected,
+    ) -> bytes:
+        """Sign a digest with one PIN; the PIN goes to the card once, whatever happens.
+
+        In one transaction: card data (and tries) as expected, else CardChanged and no
+        VERIFY; MSE, VERIFY, PSO with its GET RESPONSE, LOG OFF. Raises PinIncorrect,
+        PinBlocked, UnsupportedCard, CardUnreadable. Returns the raw signature: r||s or
+        PKCS#1 v1.5. Never interrupt the thread that runs this.
+        """
+        if not self.signs:
+            raise UnsupportedCard(self.atr, f"applet {self.applet} is read only")
+        if len(digest) != algorithm.digest_size:
+            raise ValueError(f"{algorithm.jwa} signs {algorithm.digest_size} bytes")
+        with self.transaction() as transaction:
+            if self._fresh_state() != (expected.chip_serial, expected.tries_left):
+                raise CardChanged("another card, or other tries than were shown")
+            mse = self._transmit(apdu.mse_set(algorithm.reference, key))
+            if mse.sw == SW.REFERENCE_NOT_FOUND:
+                raise NoCertificate("the card has no such key")
+            self._expect_ok(INS.MSE, mse)
+            try:
+                self._verify(pin)
+                signature = self._compute(digest, algorithm)
+            finally:
+                self._log_off(transaction)
+        return signature
+
+    def _verify(self, pin: Pin) -> None:
+        block = pin.block()
+        command = apdu.verify(block)
+        try:
+            response = self._transmit(command)
+        finally:
+            wipe(block)
+            wipe(command)
+        if response.sw == SW.OK:
+            return
+        tries = apdu.tries_left(response.sw)
+        if tries is None:
+            raise UnexpectedStatus(INS.VERIFY, response.sw)
+        if tries == 0:
+            raise PinBlocked("no tries left")
+        raise PinIncorrect(tries)
+
+    def _compute(self, digest: bytes, algorithm: SignatureAlgorithm) -> bytes:
+        response = self._transmit(apdu.pso_cds(digest))
+        self._expect_ok(INS.PSO, response)
+        if len(response.data) != algorithm.signature_size:
+            raise CardUnreadable("a signature of the wrong size")
+        return response.data
+
+    def _log_off(self, transaction: Transaction) -> None:
+        """Drop the PIN right; where the card does not confirm it, ask for a reset."""
+        transaction.reset_at_end = True
+        try:
+            response = self._transmit(apdu.log_off())
+        except CardError:
+            return  # whatever ended the signature is the news, the reset follows
+        transaction.reset_at_end = response.sw != SW.OK
+
+    # --- helpers ---------------------------------------------------------------------
+
+    def _transmit(self, command: Apdu) -> Response:
+        return self._channel.transmit(command)
+
+    @staticmethod
+    def _expect_ok(ins: INS, response: Response) -> None:
+        if response.sw != SW.OK:
+            raise UnexpectedStatus(ins, response.sw)
+
+
+#: Files in which offset 0 beyond the end means a broken card, not an empty file.
+_NEVER_EMPTY = frozenset({EF.IDENTITY, EF.IDENTITY_SIGNATURE})
