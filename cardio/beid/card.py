@@ -282,15 +282,16 @@ class BeidCard:
             if mse.sw == SW.REFERENCE_NOT_FOUND:
                 raise NoCertificate("the card has no such key")
             self._expect_ok(INS.MSE, mse)
+            block = pin.block()
             try:
-                self._verify(pin)
+                self._verify(block)
                 signature = self._compute(digest, algorithm)
             finally:
                 self._log_off(transaction)
         return signature
 
-    def _verify(self, pin: Pin) -> None:
-        block = pin.block()
+    def _verify(self, block: bytearray) -> None:
+        """Send the PIN block once and wipe it, whatever comes back."""
         command = apdu.verify(block)
         try:
             response = self._transmit(command)

@@ -14,7 +14,6 @@ from cardio import tlv
 from cardio.beid import dates
 from cardio.errors import MalformedData
 
-
 T = TypeVar("T")
 F = TypeVar("F", bound="_File")
 
@@ -161,8 +160,12 @@ class Identity(_File):
     date_of_birth: str | None = _tag(0x0C, _optional(dates.birth_date), "dateOfBirth")
     sex: str | None = _tag(0x0D, _optional(_sex), "sex")
     noble_condition: str | None = _tag(0x0E, _text, "nobleCondition")
-    document_type: Code | None = _tag(0x0F, _document_type, "documentType")
-    special_status: Code | None = _tag(0x10, _special_status, "specialStatus")
+    document_type: Code | None = _tag(  # noqa: RUF009
+        0x0F, _document_type, "documentType"
+    )
+    special_status: Code | None = _tag(  # noqa: RUF009
+        0x10, _special_status, "specialStatus"
+    )
     photo_hash: str | None = _tag(0x11, _hex, "photoHash")
     duplicate: str | None = _tag(0x12, _text, "duplicate")
     special_organisation: str | None = _tag(0x13, _text, "specialOrganisation")

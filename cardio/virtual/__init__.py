@@ -1,0 +1,1 @@
+"""A virtual Belgian eID, for people without a card; never imports the card client."""
