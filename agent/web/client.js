@@ -1,0 +1,295 @@
+/**
+ * eid-agent-client: talks to the eid-agent on this computer. No dependencies.
+ *
+ * Finding the agent (GET /v1/status) may be tried on several ports. The operation
+ * itself is one POST and is never sent again: one click, one request, one PIN.
+ */
+
+export const VERSION = "0.1.0";
+
+const PORTS = Object.freeze(Array.from({ length: 10 }, (_, i) => 27410 + i));
+const PROBE_MS = 3_000; // one port's time to answer, unless the browser is asking
+const ASKED_MS = 1_000; // a failure after this long in state "prompt" was a person's
+const LIMIT_MS = 245_000; // the agent itself ends every operation after 240 s
+
+/** Web eID's codes, as they stand in `error.code`. */
+export const ErrorCode = Object.freeze({
+  ERR_WEBEID_ACTION_TIMEOUT: "ERR_WEBEID_ACTION_TIMEOUT",
+  ERR_WEBEID_USER_TIMEOUT: "ERR_WEBEID_USER_TIMEOUT",
+  ERR_WEBEID_VERSION_MISMATCH: "ERR_WEBEID_VERSION_MISMATCH",
+  ERR_WEBEID_VERSION_INVALID: "ERR_WEBEID_VERSION_INVALID",
+  ERR_WEBEID_EXTENSION_UNAVAILABLE: "ERR_WEBEID_EXTENSION_UNAVAILABLE",
+  ERR_WEBEID_NATIVE_UNAVAILABLE: "ERR_WEBEID_NATIVE_UNAVAILABLE",
+  ERR_WEBEID_UNKNOWN_ERROR: "ERR_WEBEID_UNKNOWN_ERROR",
+  ERR_WEBEID_CONTEXT_INSECURE: "ERR_WEBEID_CONTEXT_INSECURE",
+  ERR_WEBEID_USER_CANCELLED: "ERR_WEBEID_USER_CANCELLED",
+  ERR_WEBEID_NATIVE_INVALID_ARGUMENT: "ERR_WEBEID_NATIVE_INVALID_ARGUMENT",
+  ERR_WEBEID_NATIVE_FATAL: "ERR_WEBEID_NATIVE_FATAL",
+  ERR_WEBEID_ACTION_PENDING: "ERR_WEBEID_ACTION_PENDING",
+  ERR_WEBEID_MISSING_PARAMETER: "ERR_WEBEID_MISSING_PARAMETER",
+});
+
+/** Base of all errors: `code` is Web eID's, `agentCode` the agent's own (or null). */
+export class EidError extends Error {
+  constructor(code, message, details = {}) {
+    super(message);
+    this.name = new.target.name;
+    this.code = code;
+    this.agentCode = null;
+    Object.assign(this, details);
+  }
+}
+
+const kind = (code) =>
+  class extends EidError {
+    constructor(message, details) {
+      super(code, message, details);
+    }
+  };
+
+export class ActionPendingError extends kind(ErrorCode.ERR_WEBEID_ACTION_PENDING) {}
+export class ActionTimeoutError extends kind(ErrorCode.ERR_WEBEID_ACTION_TIMEOUT) {}
+export class ContextInsecureError extends kind(ErrorCode.ERR_WEBEID_CONTEXT_INSECURE) {}
+export class MissingParameterError extends kind(ErrorCode.ERR_WEBEID_MISSING_PARAMETER) {}
+export class NativeFatalError extends kind(ErrorCode.ERR_WEBEID_NATIVE_FATAL) {}
+export class NativeInvalidArgumentError extends kind(
+  ErrorCode.ERR_WEBEID_NATIVE_INVALID_ARGUMENT,
+) {}
+export class NativeUnavailableError extends kind(ErrorCode.ERR_WEBEID_NATIVE_UNAVAILABLE) {}
+export class UnknownError extends kind(ErrorCode.ERR_WEBEID_UNKNOWN_ERROR) {}
+export class UserCancelledError extends kind(ErrorCode.ERR_WEBEID_USER_CANCELLED) {}
+export class UserTimeoutError extends kind(ErrorCode.ERR_WEBEID_USER_TIMEOUT) {}
+export class VersionMismatchError extends kind(ErrorCode.ERR_WEBEID_VERSION_MISMATCH) {}
+
+/** Every code of the agent, with the class that carries it. */
+const CLASSES = {
+  "invalid-request": NativeInvalidArgumentError,
+  "origin-refused": NativeFatalError,
+  "host-refused": NativeFatalError,
+  "policy-denied": NativeFatalError,
+  "user-denied": UserCancelledError,
+  "user-cancelled": UserCancelledError,
+  "other-user": NativeFatalError,
+  "busy": ActionPendingError,
+  "no-user-interface": NativeFatalError,
+  "pcsc-unavailable": NativeFatalError,
+  "no-reader": NativeFatalError,
+  "no-card": NativeFatalError,
+  "unsupported-card": NativeFatalError,
+  "card-removed": NativeFatalError,
+  "card-unreadable": NativeFatalError,
+  "card-not-activated": NativeFatalError,
+  "card-changed": NativeFatalError,
+  "no-certificate": NativeFatalError,
+  "certificate-expired": NativeFatalError,
+  "certificate-mismatch": NativeFatalError,
+  "document-refused": NativeFatalError,
+  "timestamp-unavailable": NativeFatalError,
+  "pin-incorrect": NativeFatalError,
+  "pin-blocked": NativeFatalError,
+  "timeout": UserTimeoutError,
+  "too-large": NativeInvalidArgumentError,
+  "too-many-requests": NativeFatalError,
+  "method-not-allowed": NativeFatalError,
+  "not-found": NativeFatalError,
+  "internal-error": NativeFatalError,
+};
+
+/** For codes of a later agent: what their HTTP status says. */
+const CLASS_OF_STATUS = {
+  400: NativeInvalidArgumentError,
+  413: NativeInvalidArgumentError,
+  504: UserTimeoutError,
+};
+
+/** The codes that `error.agentCode` can have; a later agent may add some. */
+export const AgentErrorCodes = Object.freeze(Object.keys(CLASSES));
+
+let foundPort = null;
+const pending = new Set();
+
+/** "granted", "denied", "prompt", or null where the browser does not tell. */
+async function permission() {
+  try {
+    const query = { name: "loopback-network" };
+    return (await navigator.permissions.query(query)).state;
+  } catch {
+    return null;
+  }
+}
+
+const aborted = (signal) =>
+  new Promise((_, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+  });
+
+function request(port, path, init) {
+  return fetch(`https://localhost:${port}/v1/${path}`, {
+    mode: "cors",
+    credentials: "omit",
+    cache: "no-store",
+    redirect: "error",
+    targetAddressSpace: "loopback",
+    ...init,
+    headers: { "X-EID-Agent": "1", ...init.headers },
+  });
+}
+
+/** Abort after PROBE_MS; while the browser may be asking the person, go on waiting. */
+function probeLimit(controller) {
+  const tick = async () => {
+    if ((await permission()) === "prompt") timer = setTimeout(tick, PROBE_MS);
+    else controller.abort();
+  };
+  let timer = setTimeout(tick, PROBE_MS);
+  return () => clearTimeout(timer);
+}
+
+/** Ask one port. The status of an agent, or null for anything else. */
+async function probe(port, signal) {
+  const controller = new AbortController();
+  const forward = () => controller.abort();
+  const done = probeLimit(controller);
+  signal.addEventListener("abort", forward, { once: true });
+  try {
+    const answer = await request(port, "status", { signal: controller.signal });
+    const body = await answer.json();
+    return answer.ok && Array.isArray(body?.api) ? body : null;
+  } catch {
+    return null;
+  } finally {
+    done();
+    signal.removeEventListener("abort", forward);
+    signal.throwIfAborted();
+  }
+}
+
+function candidates({ port, ports = port === undefined ? PORTS : [port] }) {
+  return ports.includes(foundPort)
+    ? [foundPort, ...ports.filter((other) => other !== foundPort)]
+    : [...ports];
+}
+
+function unavailable(state) {
+  const denied = state === "denied" || state === "dismissed";
+  return new NativeUnavailableError(
+    denied
+      ? "the browser does not let this page reach programs on this computer"
+      : "no eid-agent answered: not running, or its certificate is not trusted",
+    { reason: denied ? "permission-denied" : "not-running-or-not-trusted" },
+  );
+}
+
+/** Find the agent: its port and what it says of itself. */
+async function find(options, signal) {
+  let old = null;
+  for (const port of candidates(options)) {
+    const since = performance.now();
+    const status = await probe(port, signal);
+    if (status?.api.includes("v1")) {
+      foundPort = port;
+      return { port, status };
+    }
+    old ??= status;
+    // Each question that a person waves away counts; the third one blocks the site.
+    const slow = performance.now() - since > ASKED_MS;
+    if (!status && slow && (await permission()) === "prompt") throw unavailable("dismissed");
+  }
+  if (!old) throw unavailable(await permission());
+  throw new VersionMismatchError("the agent and this page share no version", {
+    requiresUpdate: { nativeApp: true },
+  });
+}
+
+/** The error that a refusal of the agent stands for. */
+async function problem(answer) {
+  const body = await answer.json().catch(() => ({}));
+  const { code = null, title, ...fields } = body ?? {};
+  const known = Object.hasOwn(CLASSES, code) ? CLASSES[code] : undefined;
+  const Kind = known ?? CLASS_OF_STATUS[answer.status] ?? NativeFatalError;
+  const message = title ?? `the agent answered ${answer.status}`;
+  return new Kind(message, { ...fields, agentCode: code, title, status: answer.status });
+}
+
+/** One POST, never a second one. */
+async function post(port, path, body, signal) {
+  let answer;
+  try {
+    answer = await request(port, path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+    });
+  } catch {
+    signal.throwIfAborted();
+    throw new NativeUnavailableError("the connection with the agent was lost", {
+      reason: "connection-lost",
+    });
+  }
+  if (!answer.ok) throw await problem(answer);
+  return answer.json().catch(() => {
+    signal.throwIfAborted();
+    throw new UnknownError("the agent's answer cannot be read");
+  });
+}
+
+/** Run one action: secure page, once at a time, with the caller's limits. */
+async function run(action, options, work) {
+  if (globalThis.isSecureContext === false) {
+    throw new ContextInsecureError("the page must be served over https");
+  }
+  if (pending.has(action)) throw new ActionPendingError(`${action} is already running`);
+  const controller = new AbortController();
+  const forward = () => controller.abort(options.signal.reason);
+  if (options.signal?.aborted) forward();
+  options.signal?.addEventListener("abort", forward, { once: true });
+  const Late = action === "status" ? ActionTimeoutError : UserTimeoutError;
+  const timer = setTimeout(
+    () => controller.abort(new Late("there was no answer in time")),
+    options.userInteractionTimeout ?? LIMIT_MS,
+  );
+  pending.add(action);
+  try {
+    return await Promise.race([work(controller.signal), aborted(controller.signal)]);
+  } finally {
+    pending.delete(action);
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", forward);
+  }
+}
+
+function operation(path, body, options) {
+  return run(path, options, async (signal) => {
+    const { port } = await find(options, signal);
+    return post(port, path, body, signal);
+  });
+}
+
+/** Whether an agent runs here, and what it tells this site of itself. */
+export function status(options = {}) {
+  return run("status", options, async (signal) => {
+    const { port, status: said } = await find(options, signal);
+    return { ...said, library: VERSION, nativeApp: said.agent?.version ?? null, port };
+  });
+}
+
+/** Log in: resolves with a Web eID authentication token for the server to validate. */
+export async function authenticate(challengeNonce, options = {}) {
+  if (!challengeNonce) throw new MissingParameterError("authenticate needs a challengeNonce");
+  return operation("authenticate", { challengeNonce, ...pick(options, ["reader"]) }, options);
+}
+
+/** Read the card: resolves with the data and the raw files for the server to verify. */
+export async function readIdentity(options = {}) {
+  const { include = ["identity"] } = options;
+  const asked = pick(options, ["purpose", "challenge", "reader"]);
+  return operation("identity", { include, ...asked }, options);
+}
+
+function pick(options, names) {
+  const given = [...names, "lang"].filter((name) => options[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}

@@ -1,0 +1,134 @@
+/** eid-agent-client: talks to the eid-agent on this computer. */
+
+export const VERSION: string;
+
+/** Web eID's codes, as they stand in `error.code`. */
+export const ErrorCode: Readonly<Record<WebEidCode, WebEidCode>>;
+
+export type WebEidCode =
+  | "ERR_WEBEID_ACTION_TIMEOUT"
+  | "ERR_WEBEID_USER_TIMEOUT"
+  | "ERR_WEBEID_VERSION_MISMATCH"
+  | "ERR_WEBEID_VERSION_INVALID"
+  | "ERR_WEBEID_EXTENSION_UNAVAILABLE"
+  | "ERR_WEBEID_NATIVE_UNAVAILABLE"
+  | "ERR_WEBEID_UNKNOWN_ERROR"
+  | "ERR_WEBEID_CONTEXT_INSECURE"
+  | "ERR_WEBEID_USER_CANCELLED"
+  | "ERR_WEBEID_NATIVE_INVALID_ARGUMENT"
+  | "ERR_WEBEID_NATIVE_FATAL"
+  | "ERR_WEBEID_ACTION_PENDING"
+  | "ERR_WEBEID_MISSING_PARAMETER";
+
+/** The codes that `error.agentCode` can have; a later agent may add some. */
+export const AgentErrorCodes: readonly string[];
+
+/** Base of all errors. */
+export class EidError extends Error {
+  /** Web eID's code. */
+  readonly code: WebEidCode;
+  /** The agent's own code, such as "no-card"; null when the agent did not answer. */
+  readonly agentCode: string | null;
+  /** The agent's sentence for the person, in the language asked for. */
+  readonly title?: string;
+  /** HTTP status of the agent's answer. */
+  readonly status?: number;
+  /** With "pin-incorrect": the tries that are left. */
+  readonly triesLeft?: number;
+  /** With "busy" and "too-many-requests": seconds. */
+  readonly retryAfter?: number;
+}
+export class ActionPendingError extends EidError {}
+export class ActionTimeoutError extends EidError {}
+export class ContextInsecureError extends EidError {}
+export class MissingParameterError extends EidError {}
+export class NativeFatalError extends EidError {}
+export class NativeInvalidArgumentError extends EidError {}
+export class NativeUnavailableError extends EidError {
+  readonly reason: "permission-denied" | "not-running-or-not-trusted" | "connection-lost";
+}
+export class UnknownError extends EidError {}
+export class UserCancelledError extends EidError {}
+export class UserTimeoutError extends EidError {}
+export class VersionMismatchError extends EidError {
+  readonly requiresUpdate: { nativeApp: boolean };
+}
+
+export interface Options {
+  /** Language of the agent's questions and errors. */
+  lang?: "nl" | "fr" | "de" | "en" | (string & {});
+  /** Milliseconds after which the call gives up; default a little over the agent's 240 s. */
+  userInteractionTimeout?: number;
+  /** Aborting closes the agent's question and rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** The only port to try, for tests and demonstrations. */
+  port?: number;
+  /** The ports to try, in this order; default 27410 to 27419. */
+  ports?: readonly number[];
+}
+
+export interface Status {
+  library: string;
+  /** The agent's version, told to allowed sites only. */
+  nativeApp: string | null;
+  port: number;
+  api: string[];
+  origin: "ask" | "denied" | "allowed";
+  features?: string[];
+  card?: "none" | "present" | "unsupported";
+  virtual?: boolean;
+}
+
+/** A Web eID token; `issuerCertificate` is an addition of this agent. */
+export interface AuthenticationToken {
+  format: string;
+  algorithm: string;
+  signature: string;
+  unverifiedCertificate: string;
+  issuerCertificate?: string;
+  appVersion: string;
+}
+
+export interface IdentityOptions extends Options {
+  /** What to read; default `["identity"]`. Ask for no more than you need. */
+  include?: readonly ("identity" | "address" | "photo")[];
+  /** Shown to the person as your own words. */
+  purpose?: string;
+  /** A nonce of your server, for a proof that the genuine chip is present. */
+  challenge?: string;
+  reader?: string;
+}
+
+/** Standard base64 of a card's files, each as stored. */
+export interface RawFiles {
+  identity?: string;
+  identitySignature?: string;
+  address?: string;
+  addressSignature?: string;
+  photo?: string;
+  rrnCertificate?: string;
+  rootCertificate?: string;
+}
+
+/** For display only: the server verifies `raw`. */
+export interface IdentityResponse {
+  format: string;
+  identity?: Record<string, unknown>;
+  address?: { streetAndNumber?: string; postalCode?: string; municipality?: string };
+  photo?: string;
+  raw: RawFiles;
+  chip?: { format: string; publicKey: string; signature: string };
+  chipUnavailable?: "unsupported" | "blocked";
+}
+
+/** Whether an agent runs here, and what it tells this site of itself. */
+export function status(options?: Options): Promise<Status>;
+
+/** Log in with the card and its PIN. One call is one request, it is never repeated. */
+export function authenticate(
+  challengeNonce: string,
+  options?: Options & { reader?: string },
+): Promise<AuthenticationToken>;
+
+/** Read the card with the person's consent. One call is one request. */
+export function readIdentity(options?: IdentityOptions): Promise<IdentityResponse>;
