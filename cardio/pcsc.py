@@ -358,5 +358,5 @@ class _Worker:
             work, result = call
             try:
                 result.set_result(work())
-            except BaseException as error:  # noqa: BLE001  (it belongs to the caller)
+            except BaseException as error:
                 result.set_exception(error)

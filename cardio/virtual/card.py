@@ -169,7 +169,7 @@ class VirtualCard:
         return self._counters.tries or 0
 
     def reset(self) -> bytes:
-        """Power on or warm reset: MF selected, no rights; counters stay. Gives the ATR."""
+        """Power on or reset: MF selected, no rights, counters stay; gives the ATR."""
         self._df = MF
         self._ef: tuple[int, ...] | None = None
         self._environment: tuple[int, int] | None = None

@@ -69,11 +69,13 @@ def cache_folder() -> Path:
 
 
 def _user_cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path.home()
+    places = {
+        "win32": Path(os.environ.get("LOCALAPPDATA") or home / "AppData/Local"),
+        "darwin": home / "Library/Caches",
+    }
+    other = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return places.get(sys.platform, other)
 
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:

@@ -1,7 +1,8 @@
 """Put a virtual card into the PC/SC daemon's virtual reader; touches one TCP socket.
 
-The reader (vsmartcard-vpcd) listens, the card connects. Both sides send a length of two
-bytes and a body; a body of one byte from the reader is a control, anything else an APDU.
+The reader (vsmartcard-vpcd) listens, the card connects. Both sides send a length of
+two bytes and a body; a body of one byte from the reader is a control, anything else an
+APDU.
 """
 
 from __future__ import annotations
