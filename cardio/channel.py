@@ -78,16 +78,15 @@ _MAX_PIECES = 16
 class FollowUp(Wrapper):
     """Fetches the data that 61xx announces and repeats once with the length of 6Cxx.
 
-    A command that carries a PIN is never repeated, whatever the card answers.
+    A command that carries a PIN is never repeated, and nothing is sent after it,
+    whatever the card answers.
     """
 
     def transmit(self, apdu: Apdu) -> Response:
         response = self.inner.transmit(apdu)
-        if (
-            response.sw >> 8 == 0x6C
-            and len(apdu) == 5
-            and apdu[1] not in PIN_INSTRUCTIONS
-        ):
+        if len(apdu) > 1 and apdu[1] in PIN_INSTRUCTIONS:
+            return response
+        if response.sw >> 8 == 0x6C and len(apdu) == 5:
             response = self.inner.transmit(
                 bytes(apdu[:4]) + bytes([response.sw & 0xFF])
             )

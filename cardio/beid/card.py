@@ -38,6 +38,7 @@ _APPLETS = {0x01: "1.0", 0x10: "1.0", 0x11: "1.1", 0x17: "1.7", 0x18: "1.8"}
 _SIGNING = frozenset({"1.7", "1.8"})
 
 _CARD_DATA_SIZE = 28
+_EXTENDED_SIZE = 31
 _BLOCK = 256
 #: No file of the card comes near this; a card that goes on for longer is broken.
 _MAX_FILE = 0x7F00
@@ -59,8 +60,9 @@ class CardData:
 
     @classmethod
     def from_bytes(cls, data: bytes, atr: bytes) -> CardData:
-        """Parse 28 bytes, or 31 with the tries; UnsupportedCard for other applets."""
-        applet = _APPLETS.get(data[21]) if len(data) >= _CARD_DATA_SIZE else None
+        """Parse 28 bytes, or 31 with the tries; UnsupportedCard for anything else."""
+        known_size = len(data) in (_CARD_DATA_SIZE, _EXTENDED_SIZE)
+        applet = _APPLETS.get(data[21]) if known_size else None
         if applet is None:
             raise UnsupportedCard(atr)
         tries = data[28] if len(data) > _CARD_DATA_SIZE else None
@@ -209,12 +211,10 @@ class BeidCard:
         """Read up to `length` bytes; b"" at the end of the file.
 
         Some readers answer 6986, 6B00 or nothing in the middle of a file; selecting
-        the file again and repeating once helps there, and costs an APDU elsewhere.
+        the file again and repeating once helps there.
         """
         response = self._transmit(apdu.read_binary(offset, length))
-        if response.sw == SW.NO_CURRENT_EF or (
-            response.sw == SW.OK and not response.data
-        ):
+        if _is_doubtful(ef, offset, response):
             self._select(ef)
             response = self._transmit(apdu.read_binary(offset, length))
         if response.sw == SW.WRONG_OFFSET and (offset or ef not in _NEVER_EMPTY):
@@ -242,6 +242,8 @@ class BeidCard:
         extended = self.applet == "1.8"
         response = self._transmit(apdu.get_card_data(extended=extended))
         self._expect_ok(INS.GET_CARD_DATA, response)
+        if len(response.data) != (_EXTENDED_SIZE if extended else _CARD_DATA_SIZE):
+            raise CardUnreadable("card data of the wrong size")
         now = CardData.from_bytes(response.data, self.atr)
         if self.applet == "1.7" and not self._intercepts_verify:
             return now.chip_serial, self._status_query()
@@ -278,9 +280,13 @@ class BeidCard:
         with self.transaction() as transaction:
             if self._fresh_state() != (expected.chip_serial, expected.tries_left):
                 raise CardChanged("another card, or other tries than were shown")
+            if expected.tries_left == 0:
+                raise PinBlocked("no tries left")
             mse = self._transmit(apdu.mse_set(algorithm.reference, key))
             if mse.sw == SW.REFERENCE_NOT_FOUND:
                 raise NoCertificate("the card has no such key")
+            if mse.sw in _NOT_ACTIVE:
+                raise CardNotActivated("the key is not active")
             self._expect_ok(INS.MSE, mse)
             block = pin.block()
             try:
@@ -333,6 +339,21 @@ class BeidCard:
         if response.sw != SW.OK:
             raise UnexpectedStatus(ins, response.sw)
 
+
+def _is_doubtful(ef: EF, offset: int, response: Response) -> bool:
+    """Tell whether an answer may be a bad reader's, so that asking again is worth it.
+
+    6B00 is the honest end of a file that fills its last block: usual for the two
+    signatures (256 bytes), so it is believed there, and seldom elsewhere.
+    """
+    if response.sw == SW.WRONG_OFFSET:
+        return not (ef in _ONE_BLOCK and offset == _BLOCK)
+    nothing = response.sw == SW.OK and not response.data
+    return nothing or response.sw == SW.NO_CURRENT_EF
+
+
+#: Files that are just one block long where they are RSA-2048 or padded to that.
+_ONE_BLOCK = frozenset({EF.IDENTITY_SIGNATURE, EF.ADDRESS_SIGNATURE})
 
 #: Files in which offset 0 beyond the end means a broken card, not an empty file.
 _NEVER_EMPTY = frozenset({EF.IDENTITY, EF.IDENTITY_SIGNATURE})

@@ -49,8 +49,8 @@ def birth_date(text: str) -> str:
     if not 1 <= len(parts) <= 3 or not re.fullmatch(r"[0-9]{4}", parts[-1]):
         raise MalformedData("a birth date of an unknown form")
     year = parts[-1]
-    months = [part for part in parts[:-1] if not part.isdigit()]
-    days = [part for part in parts[:-1] if part.isdigit()]
+    days = [part for part in parts[:-1] if re.fullmatch(r"[0-9]{1,2}", part)]
+    months = [part for part in parts[:-1] if part not in days]
     if len(months) > 1 or len(days) > 1 or (days and not months):
         raise MalformedData("a birth date of an unknown form")
     if not months:

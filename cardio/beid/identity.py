@@ -135,7 +135,8 @@ class _File:
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, Code):
-                value = {"code": value.code, "name": value.name}
+                named = {"code": value.code, "name": value.name}
+                value = named if value.code else ""
             if value is not None:
                 members[item.metadata["name"]] = value
         return members
