@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.rig.fixtures"]
+
 settings.register_profile("short", max_examples=50, deadline=None)
 settings.register_profile("full", max_examples=2000, deadline=None)
 

@@ -1,0 +1,1 @@
+"""What tests stand on: a private PC/SC service, its reader, and transcripts."""

@@ -1,0 +1,43 @@
+"""Fixtures around the private PC/SC service; loaded by tests/conftest.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("smartcard", reason="pyscard is not installed")
+
+from tests.rig.pcscd import NoPcscd, Pcscd
+
+
+@pytest.fixture(scope="session")
+def pcscd_service() -> Iterator[Pcscd]:
+    """One service for all tests that only put cards in and take them out."""
+    try:
+        service = Pcscd()
+    except NoPcscd as reason:
+        pytest.skip(str(reason))
+    with service:
+        yield service
+
+
+@pytest.fixture
+def pcscd(pcscd_service: Pcscd, monkeypatch: pytest.MonkeyPatch) -> Pcscd:
+    """The service, with this process and its children pointed at it."""
+    for name, value in pcscd_service.env.items():
+        monkeypatch.setenv(name, value)
+    return pcscd_service
+
+
+@pytest.fixture
+def own_pcscd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pcscd]:
+    """A service of this test's own, which it may stop and start."""
+    try:
+        service = Pcscd()
+    except NoPcscd as reason:
+        pytest.skip(str(reason))
+    for name, value in service.env.items():
+        monkeypatch.setenv(name, value)
+    with service:
+        yield service

@@ -1,0 +1,262 @@
+"""A private pcscd with vsmartcard-vpcd; starts processes, uses a folder of its own.
+
+The server's path /run/pcscd is compiled into pcscd, so each instance lives in a mount
+namespace of its own: with root's rights, directly or through sudo.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from smartcard import scard
+
+from cardio.virtual.card import VirtualCard
+from cardio.virtual.profile import Profile, load_profile
+from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
+from tests.rig.transcript import RecordedCard
+
+DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+READER = "Test reader"
+
+_SECONDS = 10
+_START = """\
+mkdir -p /run/pcscd && mount --bind "$1/run" /run/pcscd &&
+cd / && exec pcscd --foreground -c "$1/conf" $2
+"""
+
+
+class NoPcscd(Exception):
+    """The service cannot be started on this machine; the message says why."""
+
+
+@functools.cache
+def _as_root() -> tuple[str, ...]:
+    """Return the words that give a command root's rights and a mount namespace."""
+    for program in ("pcscd", "unshare", "mount"):
+        if shutil.which(program, path=_path()) is None:
+            raise NoPcscd(f"{program} is not installed")
+    if not DRIVER.exists():
+        raise NoPcscd("vsmartcard-vpcd is not installed")
+    for prefix in ((), ("sudo", "-n")):
+        command = [*prefix, "unshare", "-m", "mount", "--bind", "/tmp", "/mnt"]  # noqa: S108
+        with contextlib.suppress(OSError):
+            tried = subprocess.run(command, capture_output=True, check=False)
+            if tried.returncode == 0:
+                return prefix
+    raise NoPcscd("a private mount namespace needs root, or sudo without password")
+
+
+def _path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Look every 10 ms until the condition holds; AssertionError after 10 s."""
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {_SECONDS} s: {what}"
+        time.sleep(0.01)
+
+
+def _two_free_ports() -> int:
+    """Return a port that is free and whose successor is (the driver's second slot)."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("0.0.0.0", 0))  # noqa: S104  (so does the driver)
+            port = int(first.getsockname()[1])
+            with contextlib.suppress(OSError, OverflowError):
+                second.bind(("0.0.0.0", port + 1))  # noqa: S104
+                return port
+
+
+def _listening(port: int) -> bool:
+    """Tell whether a TCP socket listens on the port, without connecting to it."""
+    wanted = f":{port:04X} 00000000:0000 0A"
+    return wanted in Path("/proc/net/tcp").read_text(encoding="ascii")
+
+
+class Pcscd:
+    """The running service; use it as a context manager.
+
+    `env` is what a client's environment needs, `port` the reader's TCP port, `log` the
+    service's own trace. In this process winscard looks for the service where
+    PCSCLITE_CSOCK_NAME says at the time of SCardEstablishContext.
+    """
+
+    def __init__(self) -> None:
+        self._root = _as_root()
+        self.folder = Path(tempfile.mkdtemp(prefix="pcscd-"))
+        self.port = _two_free_ports()
+        self.socket = self.folder / "run" / "pcscd.comm"
+        self.reader = f"{READER} 00 00"
+        self.env: Mapping[str, str] = {"PCSCLITE_CSOCK_NAME": str(self.socket)}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What the service wrote so far."""
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+
+    def __enter__(self) -> Pcscd:
+        (self.folder / "run").mkdir()
+        (self.folder / "conf").mkdir()
+        (self.folder / "conf" / "vpcd").write_text(
+            f'FRIENDLYNAME "{READER}"\n'
+            f"DEVICENAME /dev/null:0x{self.port:04X}\n"
+            f"LIBPATH {DRIVER}\n"
+            f"CHANNELID 0x{self.port:04X}\n",
+            encoding="ascii",
+        )
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.exists():  # files of root's, where we came through sudo
+            subprocess.run([*self._root, "rm", "-rf", self.folder], check=False)
+
+    def start(self) -> None:
+        """Start the service and wait until clients and the card can connect."""
+        words = ["unshare", "-m", "sh", "-c", _START, "sh", str(self.folder)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._root, *words, _options()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PATH": _path()},
+            )
+        try:
+            wait_until(self._ready, "pcscd answers")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the service, as a crash of it or a stopped service would."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        subprocess.run(
+            [*self._root, "kill", str(process.pid)], check=False, capture_output=True
+        )
+        process.wait(timeout=_SECONDS)
+
+    def _ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"pcscd ended: {self.log}"
+        with socket.socket(socket.AF_UNIX) as client:
+            answers = client.connect_ex(str(self.socket)) == 0
+        return answers and _listening(self.port)
+
+    @contextlib.contextmanager
+    def card(
+        self, profile: Profile | str = "adult", *, strict: bool = False
+    ) -> Iterator[RecordedCard]:
+        """Hold a card in the reader while the block runs; it records its APDUs."""
+        if isinstance(profile, str):
+            profile = load_profile(profile)
+        card = RecordedCard(profile, strict=strict)
+        with self.insert(card):
+            yield card
+
+    @contextlib.contextmanager
+    def insert(self, card: VirtualCard) -> Iterator[Callable[[], None]]:
+        """Put this card in; yields a function that pulls it out before the end."""
+        stop, powered = threading.Event(), threading.Event()
+        play = functools.partial(
+            _play, card, self.port, on_powered=powered.set, stop=stop
+        )
+        thread = threading.Thread(target=play, name="card", daemon=True)
+        thread.start()
+
+        def pull() -> None:
+            stop.set()
+            thread.join(_SECONDS)
+            assert not thread.is_alive()
+
+        try:
+            assert powered.wait(_SECONDS), "the reader does not power the card"
+            self.wait_for_card(present=True)
+            yield pull
+        finally:
+            pull()
+            if self._process is not None:
+                self.wait_for_card(present=False)
+
+    def wait_for_card(self, *, present: bool) -> None:
+        """Wait until PC/SC shows the reader with, or without, a card."""
+        with _private_environment(self.env):
+            code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+        assert code == scard.SCARD_S_SUCCESS, scard.SCardGetErrorMessage(code)
+        try:
+            _await_presence(context, self.reader, present)
+        finally:
+            scard.SCardReleaseContext(context)
+
+
+def _options() -> str:
+    """Newer builds ask polkit, which is no part of a test, unless told not to."""
+    said = subprocess.run(
+        ["pcscd", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": _path()},
+    )
+    return "--disable-polkit" if "--disable-polkit" in said.stdout else ""
+
+
+def _play(
+    card: VirtualCard,
+    port: int,
+    *,
+    on_powered: Callable[[], None],
+    stop: threading.Event,
+) -> None:
+    """Be the card; a reader that goes away is the test's business."""
+    with contextlib.suppress(VpcdUnavailable):
+        insert_into_vpcd(card, "127.0.0.1", port, on_powered=on_powered, stop=stop)
+
+
+@contextlib.contextmanager
+def _private_environment(env: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in env}
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _await_presence(context: object, reader: str, present: bool) -> None:
+    """Wait in PC/SC itself until the reader's state is the wanted one."""
+    known = scard.SCARD_STATE_UNAWARE
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        code, states = scard.SCardGetStatusChange(context, 1000, [(reader, known)])
+        if code == scard.SCARD_S_SUCCESS:
+            _, known, atr = states[0]
+            shown = bool(known & scard.SCARD_STATE_PRESENT) and bool(atr)
+            if shown is present:
+                return
+        elif code == scard.SCARD_E_UNKNOWN_READER:
+            time.sleep(0.01)  # the service has just started
+        elif code != scard.SCARD_E_TIMEOUT:
+            raise AssertionError(scard.SCardGetErrorMessage(code))
+    raise AssertionError(f"{reader}: no card state {present} in {_SECONDS} s")
