@@ -1,0 +1,205 @@
+/**
+ * The portal's page. Every step is a state that can be seen: data-state on <main>,
+ * data-code for errors, data-step while waiting. No data of a person in the address.
+ */
+
+import * as eid from "./client.js";
+import { WAITING, explain } from "./texts.js";
+
+const PURPOSE = "Nakijken of je op de wachtlijst wilt blijven";
+const main = document.querySelector("main");
+const port = Number(document.documentElement.dataset.agentPort);
+const get = (id) => document.getElementById(id);
+const agent = (controller) => ({ port, lang: "nl", signal: controller.signal });
+
+let running = null;
+let loggedIn = false;
+let timer = null;
+
+/** A refusal of the portal's own server, or no answer of it. */
+class PortalError extends Error {
+  constructor(code) {
+    super(code);
+    this.portalCode = code;
+  }
+}
+
+async function portal(path, body) {
+  let answer;
+  try {
+    answer = await fetch(`/api/${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+    });
+  } catch {
+    throw new PortalError("portal-unavailable");
+  }
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new PortalError(said.code ?? "internal-error");
+  return said;
+}
+
+/** Show one state: its section, its step, the focus on its heading. */
+function show(state, { code, step, quiet = false } = {}) {
+  for (const view of main.querySelectorAll("[data-view]")) {
+    view.hidden = view.dataset.view !== state;
+  }
+  const current = { waiting: step === "confirm" ? "data" : "start", error: null };
+  for (const item of document.querySelectorAll("[data-step]:not(main)")) {
+    const on = item.dataset.step === (state in current ? current[state] : state);
+    if (on) item.setAttribute("aria-current", "step");
+    else item.removeAttribute("aria-current");
+  }
+  for (const id of ["login", "confirm", "retry"]) get(id).disabled = state === "waiting";
+  get("logout").hidden = !(loggedIn && ["data", "error"].includes(state));
+  const heading = main.querySelector(`[data-view="${state}"] h1`);
+  document.title = `${heading.textContent.trim()} – Woonhaven (demo)`;
+  code ? (main.dataset.code = code) : delete main.dataset.code;
+  step ? (main.dataset.step = step) : delete main.dataset.step;
+  main.dataset.state = state; // last: who waits for it finds everything in place
+  if (quiet) return;
+  get("live").textContent = state === "waiting" ? get("waiting-text").textContent : "";
+  heading.focus();
+  scrollTo(0, 0);
+}
+
+function fill(values) {
+  for (const [name, value] of Object.entries(values)) {
+    for (const place of main.querySelectorAll(`[data-field="${name}"]`)) {
+      place.textContent = value;
+    }
+  }
+}
+
+/** Take everything of a person out of the page. */
+function forget() {
+  clearTimeout(timer);
+  loggedIn = false;
+  for (const place of main.querySelectorAll("[data-field]")) place.textContent = "";
+}
+
+function wait(step) {
+  const said = WAITING[step];
+  get("h-waiting").textContent = said.title;
+  get("waiting-text").textContent = said.text;
+  get("waiting-do").textContent = said.terminal ?? "";
+  main.querySelector('[data-view="waiting"]').dataset.kind = step;
+  get("stop").hidden = step === "confirm";
+  show("waiting", { step });
+}
+
+function fail(code, triesLeft) {
+  const { title, text, steps } = explain(code, triesLeft);
+  if (code === "session-ended" || code === "other-person") forget();
+  get("h-error").textContent = title;
+  get("error-text").textContent = text;
+  const items = steps.map((step) => {
+    const item = document.createElement("li");
+    item.textContent = step;
+    return item;
+  });
+  get("error-steps").replaceChildren(...items);
+  const final = ["session-ended", "portal-unavailable", "pin-blocked", "other-person"];
+  get("retry").hidden = final.includes(code);
+  show("error", { code });
+  get("live").textContent = `${title}. ${text}`;
+}
+
+/** The code under which the page explains an error. */
+function codeOf(error) {
+  if (error instanceof PortalError) return error.portalCode;
+  if (error.name === "AbortError") return "user-cancelled";
+  if (error.reason === "permission-denied") return "permission-denied";
+  if (error instanceof eid.NativeUnavailableError) return "agent-unavailable";
+  if (error instanceof eid.VersionMismatchError) return "agent-too-old";
+  if (error instanceof eid.ActionPendingError) return error.agentCode ?? "busy";
+  if (error instanceof eid.UserTimeoutError) return "timeout";
+  return error.agentCode ?? "internal-error";
+}
+
+/** The server forgets the person after a quarter of an hour; so does the page. */
+function endAfter(seconds) {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    running?.abort();
+    fail("session-ended");
+  }, seconds * 1000);
+}
+
+function enter({ person, receipt, secondsLeft }, quiet) {
+  loggedIn = true;
+  endAfter(secondsLeft);
+  fill(person);
+  if (!receipt) return show("data", { quiet });
+  const at = new Date(receipt.at);
+  const style = { dateStyle: "long", timeStyle: "short" };
+  fill({ number: receipt.number, at: at.toLocaleString("nl-BE", style) });
+  return show("receipt", { quiet });
+}
+
+async function logIn(controller) {
+  wait("login");
+  const { nonce } = await portal("challenge", {});
+  const token = await eid.authenticate(nonce, agent(controller));
+  endAfter((await portal("login", token)).secondsLeft);
+  loggedIn = true;
+}
+
+/** One click: log in unless that is done, then read the card. */
+async function start(controller) {
+  if (!loggedIn) await logIn(controller);
+  wait("read");
+  const include = ["identity", "address"];
+  const options = { ...agent(controller), include, purpose: PURPOSE };
+  enter(await portal("identity", await eid.readIdentity(options)));
+}
+
+async function confirm() {
+  wait("confirm");
+  enter(await portal("confirm", {}));
+}
+
+/** Run one piece of work at a time; what goes wrong becomes a state of the page. */
+async function act(work) {
+  if (running) return;
+  const controller = (running = new AbortController());
+  try {
+    await work(controller);
+  } catch (error) {
+    if (main.dataset.code !== "session-ended") fail(codeOf(error), error.triesLeft);
+  } finally {
+    running = null;
+  }
+}
+
+async function leave() {
+  forget();
+  await portal("logout", {}).catch(() => {});
+  show("start");
+}
+
+async function resume() {
+  try {
+    const session = await portal("session");
+    loggedIn = session.loggedIn;
+    if (session.person) return enter(session, true);
+    if (loggedIn) endAfter(session.secondsLeft);
+    return show("start", { quiet: true });
+  } catch (error) {
+    return fail(codeOf(error));
+  }
+}
+
+get("login").addEventListener("click", () => act(start));
+get("confirm").addEventListener("click", () => act(confirm));
+get("retry").addEventListener("click", () => act(start));
+get("stop").addEventListener("click", () => running?.abort());
+get("home").addEventListener("click", leave);
+get("logout").addEventListener("click", leave);
+get("done").addEventListener("click", leave);
+get("print").addEventListener("click", () => print());
+// A page out of the back-forward cache would show the last visitor's data.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+resume();
