@@ -1,0 +1,183 @@
+"""The command line `eid-agent`: words to actions; each command lives in its own module.
+
+Standard output carries results and questions only. Exit code 0: done, 1: failed, with
+one sentence on standard error that says what to do, 2: wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agent import __version__
+from agent.commands import Failure, Usage, say
+
+LANGUAGES = ("nl", "fr", "de", "en")
+PERSONAS = "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked"
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="eid-agent", description="Lets web pages use the Belgian identity card."
+    )
+    top.add_argument("--version", action="version", version=f"eid-agent {__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _run(_add(commands, "run", "agent.commands.run", "run the agent"))
+    _add(commands, "quit", "agent.commands.quit", "end the running agent")
+    _demo(_add(commands, "demo", "agent.commands.demo", "try it with a virtual card"))
+    _card(commands)
+    _trust(commands)
+    _virtual_card(
+        _add(
+            commands,
+            "virtual-card",
+            "agent.commands.virtual_card",
+            "put a virtual Belgian eID into a PC/SC reader",
+        )
+    )
+    return top
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    module: str,
+    summary: str,
+) -> argparse.ArgumentParser:
+    """Add a command with the options that every command has."""
+    command = commands.add_parser(name, help=summary, description=summary)
+    command.set_defaults(module=module, action=name)
+    command.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="settings and certificate"
+    )
+    command.add_argument("--lang", choices=LANGUAGES, help="default: the locale's")
+    command.add_argument("--log-level", choices=_LEVELS, default="warning")
+    return command
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=_port, help="default: 27410 to 27419")
+    _card_option(command)
+    command.add_argument("--ui", choices=("desktop", "terminal"), default="desktop")
+    command.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a site that need not be asked about, this run only",
+    )
+    command.add_argument(
+        "--developer", action="store_true", help="accept http pages of this machine"
+    )
+
+
+def _demo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--no-browser", action="store_true")
+    command.add_argument("--card", default="virtual", help="virtual (default) or pcsc")
+    command.add_argument("--persona", metavar="NAME", help=PERSONAS)
+    command.add_argument("--ui", choices=("desktop", "terminal"), default="desktop")
+    command.add_argument("--vpcd", type=_address, metavar="HOST:PORT")
+
+
+def _card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    card = commands.add_parser("card", help="look at readers and cards")
+    actions = card.add_subparsers(title="actions", required=True, metavar="ACTION")
+    for name, summary in (
+        ("list", "readers and what is in them"),
+        ("read", "identity, address and photo"),
+        ("pin-status", "how many PIN tries are left; never spends one"),
+    ):
+        action = _add(actions, name, "agent.commands.card", summary)
+        action.add_argument("--json", action="store_true", help="for programs")
+        _card_option(action)
+        if name != "list":
+            action.add_argument("--reader", metavar="NAME", help="or a part of it")
+        if name == "read":
+            action.add_argument("--photo", type=Path, metavar="FILE", help="as JPEG")
+
+
+def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    trust = commands.add_parser("trust", help="the certificate for localhost")
+    actions = trust.add_subparsers(title="actions", required=True, metavar="ACTION")
+    _add(actions, "show", "agent.commands.trust", "print the CA certificate as PEM")
+
+
+def _virtual_card(command: argparse.ArgumentParser) -> None:
+    content = command.add_mutually_exclusive_group()
+    content.add_argument("--persona", metavar="NAME", help=PERSONAS)
+    content.add_argument("--files", type=Path, metavar="DIR", help="a folder of files")
+    command.add_argument("--applet", choices=("1.7", "1.8"))
+    command.add_argument("--pin", metavar="DIGITS", help="default: 1234")
+    command.add_argument(
+        "--vpcd", type=_address, default=("localhost", 35963), metavar="HOST:PORT"
+    )
+    command.add_argument("--state", type=Path, metavar="DIR", help="keeps the tries")
+    command.add_argument(
+        "--strict", action="store_true", help="the hardest reading of the manuals"
+    )
+    command.add_argument("--list", action="store_true", help="the personas")
+    command.add_argument("--json", action="store_true", help="with --list")
+
+
+def _card_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--card",
+        default="pcsc",
+        metavar="WHERE",
+        help="pcsc (default) or virtual[:PERSONA or folder]",
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is 1 to 65535")
+    return port
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise argparse.ArgumentTypeError("HOST:PORT is needed")
+    return host.strip("[]"), _port(port)
+
+
+def language(chosen: str | None) -> str:
+    """Return the language to speak: the one chosen, else the locale's, else English."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    locale = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    candidate = chosen or locale[:2].lower()
+    return candidate if candidate in LANGUAGES else "en"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments)
+    options.lang = language(options.lang)
+    logging.basicConfig(
+        level=options.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    command: Callable[[argparse.Namespace], int]
+    command = importlib.import_module(options.module).main
+    try:
+        return command(options)
+    except (Failure, Usage) as problem:
+        say(str(problem))
+        return problem.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output is gone; keep the interpreter from complaining.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -1,0 +1,167 @@
+"""`eid-agent card list|read|pin-status`: readers and cards, for people and programs."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import secrets
+import sys
+from collections.abc import Callable
+
+from agent.commands import Failure, answer, card_source, write_new
+from agent.commands.labels import LABELS, WORDS
+from agent.errors import Problem
+from agent.inspection import Found, look_into_all, open_card
+from cardio.beid.card import BeidCard
+from cardio.beid.identity import parse_address, parse_identity
+from cardio.errors import (
+    CardError,
+    FileAbsent,
+    NoCard,
+    NoReader,
+    SeveralReaders,
+    UnsupportedCard,
+)
+from cardio.files import EF
+from cardio.readers import ReaderSource, ReaderState
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run one of the actions; a card's failure becomes one sentence."""
+    actions: dict[str, Callable[[argparse.Namespace, ReaderSource], int]] = {
+        "list": _list,
+        "read": _read,
+        "pin-status": _pin_status,
+    }
+    try:
+        return actions[options.action](options, card_source(options.card))
+    except SeveralReaders as error:
+        names = ", ".join(f'"{name}"' for name in error.names)
+        raise Failure(f"--reader: {names}") from None
+    except CardError as error:
+        raise Failure(Problem.from_card_error(error).title(options.lang)) from None
+
+
+def _list(options: argparse.Namespace, source: ReaderSource) -> int:
+    found = look_into_all(source)
+    if options.json:
+        salt = secrets.token_bytes(16)
+        _json({"readers": [reader.to_json(salt) for reader in found]})
+        return 0
+    words = WORDS[options.lang]
+    if not found:
+        answer(words["no-readers"])
+    for reader in found:
+        answer(f"{reader.state.name}: {_content(reader, words)}")
+    return 0
+
+
+def _content(reader: Found, words: dict[str, str]) -> str:
+    if reader.card is not None:
+        return words["belgian"].format(applet=reader.card.applet)
+    return words["empty"] if reader.state.atr is None else words["unknown"]
+
+
+def choose(source: ReaderSource, wanted: str | None) -> str:
+    """Return the reader to use: the one named, or the only one with a Belgian card.
+
+    Raises NoReader, NoCard, UnsupportedCard, SeveralReaders.
+    """
+    states = source.readers()
+    if wanted is not None:
+        return _named(states, wanted).name
+    if not states:
+        raise NoReader
+    filled = [state for state in states if state.atr is not None]
+    if not filled:
+        raise NoCard
+    if len(filled) == 1:
+        return filled[0].name
+    found = [reader for reader in look_into_all(source) if reader.card is not None]
+    if len(found) > 1:
+        raise SeveralReaders(tuple(reader.state.name for reader in found))
+    if not found:
+        raise UnsupportedCard(filled[0].atr or b"")
+    return found[0].state.name
+
+
+def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
+    exact = [state for state in states if state.name == wanted]
+    fitting = exact or [state for state in states if wanted in state.name]
+    if not fitting:
+        raise NoReader(wanted)
+    if len(fitting) > 1:
+        raise SeveralReaders(tuple(state.name for state in fitting))
+    return fitting[0]
+
+
+def _read(options: argparse.Namespace, source: ReaderSource) -> int:
+    name = choose(source, options.reader)
+    with open_card(source, name) as card, card.transaction():
+        card.recognise()
+        identity = _file(card, EF.IDENTITY)
+        address = _file(card, EF.ADDRESS)
+        photo = _file(card, EF.PHOTO)
+    result: dict[str, object] = {
+        "reader": name,
+        "applet": card.applet,
+        "identity": None if identity is None else parse_identity(identity).to_json(),
+        "address": None if address is None else parse_address(address).to_json(),
+        "photo": None if photo is None else base64.b64encode(photo).decode(),
+    }
+    if options.photo is not None:
+        if photo is None:
+            raise Failure(WORDS[options.lang]["no-photo"])
+        write_new(options.photo, photo)
+    if options.json:
+        _json(result)
+    else:
+        _show(result, options.lang)
+    return 0
+
+
+def _file(card: BeidCard, ef: EF) -> bytes | None:
+    try:
+        return card.read(ef)
+    except FileAbsent:
+        return None
+
+
+def _show(result: dict[str, object], lang: str) -> None:
+    """Print the fields that say something to a person, one a line."""
+    labels = LABELS[lang]
+    fields: dict[str, object] = {}
+    for part in ("identity", "address"):
+        value = result[part]
+        fields |= value if isinstance(value, dict) else {}
+    width = max(map(len, labels.values()))
+    for key, label in labels.items():
+        value = fields.get(key)
+        if isinstance(value, dict):
+            value = value["name"]
+        if value:
+            answer(f"{label:{width}}  {value}")
+
+
+def _pin_status(options: argparse.Namespace, source: ReaderSource) -> int:
+    name = choose(source, options.reader)
+    with open_card(source, name) as card, card.transaction():
+        card.recognise()
+        status = card.pin_status()
+    if options.json:
+        _json({"triesLeft": status.tries_left, "blocked": status.blocked})
+        return 0
+    words = WORDS[options.lang]
+    if status.tries_left is None:
+        answer(words["tries-unknown"])
+    elif status.blocked:
+        answer(words["blocked"])
+    else:
+        answer(words["tries"].format(tries=status.tries_left))
+    return 0
+
+
+def _json(value: object) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False)
+    answer("")

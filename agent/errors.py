@@ -1,0 +1,108 @@
+"""Every failure that the HTTP API names: code, status, sentence; touches nothing.
+
+A `Problem` becomes an `application/problem+json` answer (RFC 9457). The two tables here
+are the only places where a code gets its status, and a card's error its code.
+"""
+
+from __future__ import annotations
+
+from agent.texts import text
+from cardio import errors as card
+
+#: Code to HTTP status. Never 408 or 425, which browsers repeat by themselves.
+STATUS = {
+    "invalid-request": 400,
+    "origin-refused": 403,
+    "host-refused": 421,
+    "policy-denied": 403,
+    "user-denied": 403,
+    "user-cancelled": 409,
+    "other-user": 403,
+    "busy": 409,
+    "no-user-interface": 424,
+    "pcsc-unavailable": 424,
+    "no-reader": 424,
+    "no-card": 424,
+    "unsupported-card": 424,
+    "card-removed": 424,
+    "card-unreadable": 424,
+    "card-not-activated": 424,
+    "card-changed": 409,
+    "no-certificate": 424,
+    "certificate-expired": 424,
+    "certificate-mismatch": 409,
+    "document-refused": 422,
+    "timestamp-unavailable": 424,
+    "pin-incorrect": 422,
+    "pin-blocked": 423,
+    "timeout": 504,
+    "too-large": 413,
+    "too-many-requests": 429,
+    "method-not-allowed": 405,
+    "not-found": 404,
+    "internal-error": 500,
+}
+
+#: The first type that fits decides, so the special ones stand before their bases.
+_CODES: tuple[tuple[type[card.CardError], str], ...] = (
+    (card.ServiceUnavailable, "pcsc-unavailable"),
+    (card.NoReader, "no-reader"),
+    (card.NoCard, "no-card"),
+    (card.UnsupportedCard, "unsupported-card"),
+    (card.CardRemoved, "card-removed"),
+    (card.CardChanged, "card-changed"),
+    (card.CardNotActivated, "card-not-activated"),
+    (card.NoCertificate, "no-certificate"),
+    (card.PinBlocked, "pin-blocked"),
+    (card.PinIncorrect, "pin-incorrect"),
+    (card.CardError, "card-unreadable"),
+)
+
+
+class Problem(Exception):
+    """A failure with a stable code; `detail` is for developers, never personal data.
+
+    `tries_left` and `operation` are given where they apply.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        tries_left: int | None = None,
+        operation: str | None = None,
+    ) -> None:
+        super().__init__(detail or code)
+        self.code = code
+        self.status = STATUS[code]
+        self.detail = detail
+        self.tries_left = tries_left
+        self.operation = operation
+
+    @classmethod
+    def from_card_error(cls, error: card.CardError) -> Problem:
+        """Return what a card's failure is called on the wire."""
+        code = next(code for kind, code in _CODES if isinstance(error, kind))
+        tries = error.tries_left if isinstance(error, card.PinIncorrect) else None
+        return cls(code, tries_left=tries)
+
+    def title(self, lang: str) -> str:
+        """Return the sentence for a person: what happened and what to do next."""
+        return text(self.code, lang, tries=self.tries_left or 0)
+
+    def to_json(self, lang: str) -> dict[str, object]:
+        """Return the body of the answer."""
+        body: dict[str, object] = {
+            "type": "about:blank",
+            "title": self.title(lang),
+            "status": self.status,
+            "code": self.code,
+        }
+        if self.detail:
+            body["detail"] = self.detail
+        if self.tries_left is not None:
+            body["triesLeft"] = self.tries_left
+        if self.operation is not None:
+            body["operation"] = self.operation
+        return body

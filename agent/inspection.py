@@ -1,0 +1,80 @@
+"""Looks into readers: which card is in which, as `/v1/readers` says it."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass
+
+from cardio.beid.card import BeidCard, CardData
+from cardio.errors import CardError
+from cardio.files import EF
+from cardio.readers import ReaderSource, ReaderState
+
+#: Readers that swallow VERIFY without data, so that tries cannot be asked through them.
+_INTERCEPTING = ("gempc pinpad", "gempcpinpad")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One reader and what recognition made of its card.
+
+    `card` is None for an empty reader and for a card that is no Belgian eID; then
+    `error` says why. `signing` tells that the card has keys and a certificate to log
+    in with.
+    """
+
+    state: ReaderState
+    card: CardData | None = None
+    signing: bool = False
+    error: CardError | None = None
+
+    def to_json(self, salt: bytes) -> dict[str, object]:
+        """Return the reader as an object of `/v1/readers`."""
+        card: dict[str, object] | None = None
+        if self.card is not None:
+            card = {
+                "kind": "belgian-eid",
+                "applet": self.card.applet,
+                "signing": self.signing,
+            }
+        return {
+            "id": reader_id(self.state.name, salt),
+            "name": self.state.name,
+            "pinPad": self.state.pin_pad,
+            "card": card,
+        }
+
+
+def reader_id(name: str, salt: bytes) -> str:
+    """Return an opaque name for a reader, good for as long as the salt lives."""
+    return hashlib.sha256(salt + name.encode()).hexdigest()[:16]
+
+
+def intercepts_verify(name: str) -> bool:
+    """Tell whether a reader is known to intercept INS 20 (safety rule 4)."""
+    return any(part in name.lower() for part in _INTERCEPTING)
+
+
+def open_card(source: ReaderSource, name: str) -> closing[BeidCard]:
+    """Connect to the card in a reader; the `with` block ends the connection."""
+    channel = source.connect(name)
+    return closing(BeidCard(channel, intercepts_verify=intercepts_verify(name)))
+
+
+def look_into(source: ReaderSource, state: ReaderState) -> Found:
+    """Recognise the card in one reader; never sends anything that costs a try."""
+    if state.atr is None:
+        return Found(state)
+    try:
+        with open_card(source, state.name) as card, card.transaction():
+            data = card.recognise()
+            signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
+            return Found(state, data, signing)
+    except CardError as error:
+        return Found(state, error=error)
+
+
+def look_into_all(source: ReaderSource) -> tuple[Found, ...]:
+    """Recognise the cards in all readers; ServiceUnavailable."""
+    return tuple(look_into(source, state) for state in source.readers())

@@ -1,0 +1,22 @@
+"""The agent's sentences in nl, fr, de and en; reads the TOML catalogues beside it."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import tomllib
+
+LANGUAGES = ("nl", "fr", "de", "en")
+
+
+@functools.cache
+def catalogue(lang: str) -> dict[str, str]:
+    """Return every sentence of one language by its key."""
+    file = importlib.resources.files(__name__) / f"{lang}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def text(key: str, lang: str, **values: object) -> str:
+    """Return a sentence; English where the language is not one of ours."""
+    chosen = catalogue(lang if lang in LANGUAGES else "en")
+    return chosen[key].format_map(values)
