@@ -1,0 +1,247 @@
+"""The shape of the tree: modules import alone, the rims are narrow, nothing secret."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("agent", "cardio")
+SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+#: Modules that only one system can import say so by their name.
+_ONE_SYSTEM = {"_windows": "win32", "_macos": "darwin", "_linux": "linux"}
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _elsewhere(path: Path) -> bool:
+    if path.stem == "_posix":
+        return sys.platform == "win32"
+    return _ONE_SYSTEM.get(path.stem, sys.platform) != sys.platform
+
+
+MODULES = [
+    _module(path)
+    for path in SOURCES
+    if path.stem != "__main__" and not _elsewhere(path)
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_alone(module: str) -> None:
+    """In a fresh interpreter, with warnings as errors and nothing imported before.
+
+    Warnings of other people's packages are theirs.
+    """
+    code = f"import warnings; warnings.filterwarnings('error'); import {module}"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_names_what_is_there_in_order(module: str) -> None:
+    """Where a module has `__all__`, it is sorted and every name exists."""
+    names = getattr(importlib.import_module(module), "__all__", None)
+    if names is None:
+        return
+    assert sorted(set(names), key=_isort) == list(names)
+    assert not [
+        name for name in names if not hasattr(importlib.import_module(module), name)
+    ]
+
+
+def _isort(name: str) -> tuple[int, str]:
+    """Order as the linter does: constants, classes, functions."""
+    kind = 0 if name.isupper() else 1 if name[:1].isupper() else 2
+    return kind, name
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Return every imported module's first name, wherever the statement stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def _importers(name: str) -> list[str]:
+    return [_module(path) for path in SOURCES if name in _imports(path)]
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("smartcard", ["cardio.pcsc"]),
+        ("pkcs11", ["cardio.pkcs11"]),
+        ("pystray", ["agent.ui.tray"]),
+    ],
+)
+def test_one_module_alone_touches_the_outside(package: str, allowed: list[str]) -> None:
+    """Reader, PKCS#11 module and tray are each behind one file."""
+    assert set(_importers(package)) <= set(allowed)
+
+
+def test_windows_stay_in_the_user_interface() -> None:
+    """PySide6 is imported below agent.ui alone."""
+    assert all(name.startswith("agent.ui") for name in _importers("PySide6"))
+
+
+def test_cardio_knows_no_http_and_no_event_loop() -> None:
+    """Whatever the import statement looks like and wherever it stands."""
+    banned = {"agent", "aiohttp", "asyncio", "http", "urllib", "ssl", "tkinter"}
+    found = {
+        (path.name, name)
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "cardio")
+        for name in banned.intersection(_imports(path))
+    }
+    assert not found
+
+
+def test_the_relying_party_stands_alone() -> None:
+    """A portal's server imports it without reader, HTTP server or virtual card."""
+    code = (
+        "import sys, agent.relyingparty;"
+        "banned = {'aiohttp', 'smartcard', 'cardio.pcsc', 'cardio.virtual', 'PySide6'};"
+        "print(*sorted(banned.intersection(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == ""
+
+
+# --- what may not be sent ------------------------------------------------------------
+
+
+def test_no_client_path_sends_internal_authenticate() -> None:
+    """After 5000 calls a whole 1.7 card is blocked (SAFETY 3): 00 88 is sent by none.
+
+    The instruction has a name, which only the virtual card may use; no number 88 hides
+    beside it in the client.
+    """
+    users = {
+        _module(path)
+        for path in SOURCES
+        if "INTERNAL_AUTHENTICATE" in path.read_text(encoding="utf-8")
+    }
+    assert {name for name in users if not name.startswith("cardio.virtual")} <= {
+        "cardio.apdu"
+    }
+    client = [
+        path
+        for path in SOURCES
+        if not path.is_relative_to(ROOT / "cardio" / "virtual")
+        and path != ROOT / "cardio" / "apdu.py"
+        and "relyingparty" not in path.parts
+    ]
+    assert not [path for path in client if 0x88 in _numbers(path)]
+
+
+def _numbers(path: Path) -> set[int]:
+    """Return the whole numbers in a source, and those in bytes and hex texts."""
+    found: set[int] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        value = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(value, int) and not isinstance(value, bool):
+            found.add(value)
+        if isinstance(value, bytes) and value[:2] == b"\x00\x88":
+            found.add(0x88)
+        if isinstance(value, str) and re.match(r"00 ?88", value):
+            found.add(0x88)
+    return found
+
+
+# --- what may not be in the tree -----------------------------------------------------
+
+
+def _tracked() -> list[Path]:
+    """Return the files under version control; all skipped outside a checkout."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    )
+    names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def test_nothing_secret_is_committed() -> None:
+    """No private key in any file, no file that is named like one."""
+    mark = b"PRIVATE KEY-----"
+    here = Path(__file__).resolve()
+    found = [
+        path
+        for path in _tracked()
+        if path.suffix in {".key", ".p12", ".pfx"}
+        or (
+            path != here
+            and b"-----BEGIN" in path.read_bytes()
+            and mark in path.read_bytes()
+        )
+    ]
+    assert not found
+
+
+def test_lock_files_name_packages_and_hashes_only() -> None:
+    """No download address and no index: these are the person's own settings."""
+    for path in (ROOT / "installer" / "requirements").glob("*.txt"):
+        text = path.read_text(encoding="utf-8")
+        assert "://" not in text, path
+        assert "--index-url" not in text, path
+        assert "--find-links" not in text, path
+        requirements = re.findall(r"^[a-z0-9][^\n]*==", text, flags=re.MULTILINE | re.I)
+        assert requirements, path
+        assert text.count("--hash=sha256:") >= len(requirements), path
+
+
+def test_the_readme_keeps_its_length() -> None:
+    """At most 150 lines; more goes to docs/."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150
+
+
+def test_the_security_page_names_tests_that_exist() -> None:
+    """Each test that SECURITY.md gives as evidence is in the tree."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", text))
+    sources = "\n".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")
+    )
+    there = set(re.findall(r"def (test_\w+)", sources))
+    assert named, "SECURITY.md names no test"
+    assert named <= there, sorted(named - there)
+
+
+def test_modules_and_functions_stay_short() -> None:
+    """The median function has at most 9 lines, nine of ten at most 30."""
+    lengths = sorted(
+        node.end_lineno - node.lineno + 1
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
+    )
+    assert lengths[len(lengths) // 2] <= 9
+    assert lengths[len(lengths) * 9 // 10] <= 30
