@@ -130,6 +130,10 @@ class BeidCard:
         with self._channel.transaction() as transaction:
             yield transaction
 
+    def close(self) -> None:
+        """Give the card back."""
+        self._channel.close()
+
     # --- recognition -----------------------------------------------------------------
 
     def recognise(self) -> CardData:
@@ -173,6 +177,14 @@ class BeidCard:
             return self._read_der(ef)
         except FileAbsent:
             raise NoCertificate(ef.name) from None
+
+    def has_certificate(self, ef: EF) -> bool:
+        """Tell whether a certificate file holds more than zeros, by its first bytes."""
+        try:
+            self._select(ef)
+        except FileAbsent:
+            return False
+        return any(self._read_block(ef, 0, 4))
 
     def _read_der(self, ef: EF) -> bytes:
         self._select(ef)

@@ -1,0 +1,148 @@
+"""The requests of the HTTP API as values: JSON in, frozen dataclasses out; pure.
+
+Everything that is not exactly as described ends as the problem `invalid-request`, whose
+detail names the member and never its value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from agent.errors import Problem
+from agent.texts import LANGUAGES
+
+MAX_BODY = 64 * 1024
+MAX_TEXT = 200
+PARTS = ("identity", "address", "photo")
+
+_NONCE = re.compile(r"[\x21-\x7e]{44,128}")
+_LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
+#: Control, format (bidi, zero width), surrogate, private, line, paragraph.
+_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+@dataclass(frozen=True)
+class IdentityRequest:
+    """Body of POST /v1/identity; `include` in the order of the API."""
+
+    include: tuple[str, ...]
+    purpose: str | None = None
+    challenge: str | None = None
+    reader: str | None = None
+    lang: str | None = None
+
+
+@dataclass(frozen=True)
+class AuthenticateRequest:
+    """Body of POST /v1/authenticate."""
+
+    challenge_nonce: str
+    reader: str | None = None
+    lang: str | None = None
+
+
+def parse_identity(body: bytes) -> IdentityRequest:
+    """Parse the body of POST /v1/identity."""
+    members = _members(body, {"include", "purpose", "challenge", "reader", "lang"})
+    include = members.get("include")
+    if not isinstance(include, list) or not include:
+        raise _invalid("include")
+    if any(part not in PARTS for part in include) or len(set(include)) != len(include):
+        raise _invalid("include")
+    return IdentityRequest(
+        tuple(part for part in PARTS if part in include),
+        _text(members, "purpose"),
+        _nonce(members, "challenge"),
+        _text(members, "reader"),
+        _lang(members),
+    )
+
+
+def parse_authenticate(body: bytes) -> AuthenticateRequest:
+    """Parse the body of POST /v1/authenticate."""
+    members = _members(body, {"challengeNonce", "reader", "lang"})
+    nonce = _nonce(members, "challengeNonce")
+    if nonce is None:
+        raise _invalid("challengeNonce")
+    return AuthenticateRequest(nonce, _text(members, "reader"), _lang(members))
+
+
+def _members(body: bytes, known: set[str]) -> dict[str, Any]:
+    """Parse a JSON object that has only known members, each once."""
+    try:
+        value = json.loads(
+            body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError):
+        raise Problem("invalid-request", "the body is not JSON in UTF-8") from None
+    if not isinstance(value, dict):
+        raise Problem("invalid-request", "the body has to be a JSON object")
+    if value.keys() - known:
+        raise Problem("invalid-request", f"only {', '.join(sorted(known))} are known")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _no_constant(_name: str) -> None:
+    raise ValueError("no number of JSON")
+
+
+def _invalid(name: str) -> Problem:
+    return Problem("invalid-request", f"{name} is missing or not as described")
+
+
+def _text(members: dict[str, Any], name: str) -> str | None:
+    """Return a text of a site's own: one line, at most 200 characters, NFC."""
+    if name not in members:
+        return None
+    value = members[name]
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT:
+        raise _invalid(name)
+    if any(unicodedata.category(character) in _FORBIDDEN for character in value):
+        raise _invalid(name)
+    return unicodedata.normalize("NFC", value)
+
+
+def _nonce(members: dict[str, Any], name: str) -> str | None:
+    if name not in members:
+        return None
+    value = members[name]
+    if not isinstance(value, str) or not _NONCE.fullmatch(value):
+        raise _invalid(name)
+    return value
+
+
+def _lang(members: dict[str, Any]) -> str | None:
+    if "lang" not in members:
+        return None
+    value = members["lang"]
+    if not isinstance(value, str) or not _LANG.fullmatch(value):
+        raise _invalid("lang")
+    return value
+
+
+def choose_language(asked: str | None, accept: str, default: str) -> str:
+    """Return the first of ours: the body's, Accept-Language's, then the default."""
+    ranked: list[tuple[float, str]] = [(1.0, asked)] if asked else []
+    for item in accept[:1000].split(","):
+        name, _, parameters = item.partition(";")
+        weight = parameters.strip().removeprefix("q=")
+        try:
+            ranked.append((float(weight) if parameters else 1.0, name.strip()))
+        except ValueError:
+            continue
+    ranked.sort(key=lambda item: -item[0])  # stable: the body's own stays in front
+    for quality, name in ranked:
+        if quality > 0 and name and name[:2].lower() in LANGUAGES:
+            return name[:2].lower()
+    return default

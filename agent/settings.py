@@ -1,0 +1,32 @@
+"""What one running agent was told on its command line; a value, touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent import __version__
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one run.
+
+    `allowed_origins` come from --allow-origin; `documents` serves openapi.json and
+    client.js; `http_loopback` lets http pages of this machine ask.
+    """
+
+    lang: str = "en"
+    allowed_origins: frozenset[str] = frozenset()
+    developer: bool = False
+    demo: bool = False
+    version: str = __version__
+
+    @property
+    def documents(self) -> bool:
+        """True where the description and the JavaScript client are served."""
+        return self.developer or self.demo
+
+    @property
+    def http_loopback(self) -> bool:
+        """True where a page on http://localhost may ask."""
+        return self.developer or self.demo

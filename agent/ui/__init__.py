@@ -1,0 +1,63 @@
+"""How the agent asks a person: the questions as values, the interface that asks them.
+
+Whoever implements `UserInterface` shows one question at a time. Every method raises
+`Cancelled` when the person closes the question, and ends it when its task is cancelled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cardio.pin import Pin
+
+
+class Cancelled(Exception):
+    """The person closed the question without an answer."""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """May this site have these data? `data` holds parts: identity, address, photo."""
+
+    site: str
+    data: tuple[str, ...]
+    purpose: str | None
+    lang: str
+    virtual: bool
+
+
+@dataclass(frozen=True)
+class Login:
+    """The PIN for a login at this site; `tries_left` None where the card won't say."""
+
+    site: str
+    tries_left: int | None
+    lang: str
+    virtual: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of several readers; `options` are their names."""
+
+    site: str
+    options: tuple[str, ...]
+    lang: str
+    virtual: bool
+
+
+class UserInterface(Protocol):
+    """Asks the person at this computer."""
+
+    async def consent(self, question: Consent) -> bool:
+        """Return whether the person allows it, this once."""
+
+    async def last_try(self, question: Login) -> bool:
+        """Return whether the person wants to use the last try."""
+
+    async def login_pin(self, question: Login) -> Pin:
+        """Return the PIN that the person typed, 4 to 12 digits."""
+
+    async def choose(self, question: Choice) -> int:
+        """Return the index of the option that the person chose."""

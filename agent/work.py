@@ -1,0 +1,127 @@
+"""Blocking card work in threads of its own, so that the event loop stays free.
+
+Each piece of work gets a thread, not a pool: a card that does not answer must not keep
+others waiting. `Reservations` sees to it that a reader has one operation at a time, and
+counts a reader as busy until the last thread on it has really ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from agent.errors import Problem
+from cardio.apdu import Response
+from cardio.channel import Apdu, Channel, Wrapper
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The request was cancelled; raised in the card's thread between two commands."""
+
+
+class Stoppable(Wrapper):
+    """A channel that stops between two commands once `stop` is set.
+
+    Never used for signing: between VERIFY and LOG OFF nothing may come.
+    """
+
+    def __init__(self, inner: Channel, stop: threading.Event) -> None:
+        super().__init__(inner)
+        self._stop = stop
+
+    def transmit(self, apdu: Apdu) -> Response:
+        if self._stop.is_set():
+            raise Stopped
+        return self.inner.transmit(apdu)
+
+
+class Reservation:
+    """The right to use one reader; runs the blocking work on it."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release = release
+        self._running = 0
+        self._left = False
+        self.stop = threading.Event()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run blocking work; a cancelled caller leaves it to end by itself."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._running += 1
+        threading.Thread(
+            target=self._work, args=(work, loop, future), name="card", daemon=True
+        ).start()
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            self.stop.set()
+            future.add_done_callback(_forget)
+            raise
+
+    def _work(
+        self,
+        work: Callable[[], T],
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[T],
+    ) -> None:
+        result: T | None = None
+        failure: BaseException | None = None
+        try:
+            result = work()
+        except BaseException as error:  # it belongs to whoever waits
+            failure = error
+
+        def deliver() -> None:
+            self._running -= 1
+            self._settle()
+            if failure is not None:
+                future.set_exception(failure)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]  # set by work()
+
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(deliver)
+
+    def leave(self) -> None:
+        """End the reservation, as soon as nothing runs any more."""
+        self._left = True
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._left and not self._running:
+            self._release()
+
+
+def _forget(future: asyncio.Future[T]) -> None:
+    """Take note of a result that nobody waits for; a signature is thrown away here."""
+    if not future.cancelled():
+        future.exception()
+
+
+class Reservations:
+    """Who uses which reader now."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def taken(self, reader: str) -> bool:
+        """Tell whether an operation runs on the reader."""
+        return reader in self._taken
+
+    @contextmanager
+    def reserve(self, reader: str) -> Iterator[Reservation]:
+        """Take a reader for one operation; `busy` when it is taken."""
+        if reader in self._taken:
+            raise Problem("busy")
+        self._taken.add(reader)
+        reservation = Reservation(lambda: self._taken.discard(reader))
+        try:
+            yield reservation
+        finally:
+            reservation.leave()
