@@ -1,0 +1,132 @@
+"""Print what reading and logging in cost, ours beside OpenSC's, and the agent's own.
+
+Everything runs against the same virtual card behind a private pcscd, in the same run;
+both clients are counted by the card.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.bench.clients import Bench
+from tests.bench.counts import HEAD, Cost, ratio, row
+from tests.bench.program import Agent
+from tests.rig.pcscd import NoPcscd, Pcscd
+
+IDENTITY = {"include": ["identity", "address", "photo"]}
+LOGIN = {"challengeNonce": "A" * 44}
+_REQUESTS = 50
+
+
+def main() -> int:
+    """Run everything once; 1 where this machine cannot."""
+    try:
+        service = Pcscd()
+    except NoPcscd as reason:
+        print(f"the benchmark needs a private pcscd: {reason}", file=sys.stderr)  # noqa: T201
+        return 1
+    with service:
+        for persona in ("adult-1.7", "adult"):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                service.card(persona) as card,
+            ):
+                bench = Bench(service, card, Path(folder))
+                say(f"card: {persona}, applet {card.profile.applet}\n")
+                tables(bench)
+    return 0
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    print(text, flush=True)  # noqa: T201
+
+
+def tables(bench: Bench) -> None:
+    """Print both clients' costs and the agent's."""
+    say(HEAD)
+    compare(
+        "identity, address, photo",
+        best(bench.our_read),
+        best(bench.opensc_read),
+    )
+    with Agent(bench.environment, bench.folder) as agent:
+        login = best(lambda: request(bench, agent, "/v1/authenticate", LOGIN))
+        signs = bench.card.profile.applet == "1.7"
+        compare("one login", login, best(bench.opensc_login) if signs else None)
+        say("")
+        own_costs(bench, agent)
+    say("")
+
+
+def best(measure: Callable[[], Cost]) -> Cost:
+    """Measure three times, keep the quickest: the rest is the machine's noise."""
+    return min((measure() for _ in range(3)), key=lambda cost: cost.seconds)
+
+
+def compare(task: str, ours: Cost, theirs: Cost | None) -> None:
+    """Print ours, OpenSC's and their ratio."""
+    say(row(f"{task}: ours", ours))
+    if theirs is None:
+        say(f"{task + ': OpenSC':46}  cannot (OpenSC as packaged, applet 1.8)")
+        return
+    say(row(f"{task}: OpenSC", theirs))
+    say(ratio(ours, theirs))
+
+
+def request(bench: Bench, agent: Agent, path: str, body: Mapping[str, object]) -> Cost:
+    """Send one request, count what it did to the card."""
+    connection = agent.connection()
+    agent.call(connection, "/v1/status")
+    first, began = len(bench.card.exchanges), time.perf_counter()
+    agent.call(connection, path, body)
+    seconds = time.perf_counter() - began
+    connection.close()
+    return Cost.of(bench.card.exchanges[first:], seconds)
+
+
+def own_costs(bench: Bench, agent: Agent) -> None:
+    """Print start, requests without the card's part, memory."""
+    say(f"start to `listening`: {agent.start_seconds:.2f} s")
+    connection = agent.connection()
+    times = []
+    for _ in range(_REQUESTS):
+        began = time.perf_counter()
+        agent.call(connection, "/v1/status")
+        times.append(time.perf_counter() - began)
+    connection.close()
+    say(f"status request, kept connection: {milliseconds(statistics.median(times))}")
+    outside = milliseconds(without_card(bench, agent))
+    say(f"identity request without its card time: {outside}")
+    memory = agent.memory()
+    say(f"memory: {memory['Rss']:.0f} MiB resident, {memory['Pss']:.0f} proportional")
+
+
+def milliseconds(seconds: float) -> str:
+    """Write a time for people."""
+    return f"{1000 * seconds:.1f} ms"
+
+
+def without_card(bench: Bench, agent: Agent) -> float:
+    """Seconds of an identity request outside its first to last APDU.
+
+    The consent question, answered by this program at once, is part of them.
+    """
+    first = len(bench.card.exchanges)
+    connection = agent.connection()
+    agent.call(connection, "/v1/status")
+    began = time.perf_counter()
+    agent.call(connection, "/v1/identity", IDENTITY)
+    seconds = time.perf_counter() - began
+    connection.close()
+    own = bench.card.exchanges[first:]
+    return seconds - (own[-1].ended - own[0].began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

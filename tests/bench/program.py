@@ -1,0 +1,127 @@
+"""The running agent, driven over its own wire: HTTPS and the terminal's questions."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+ORIGIN = "https://bench.example"
+_COMMAND = (sys.executable, "-m", "agent")
+
+
+class Agent:
+    """`eid-agent run`, from start to end; `start_seconds` until it listens."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self._options = ("--data-dir", str(folder / "data"), "--lang", "en")
+        self._environment = dict(environment)
+        self._began = time.perf_counter()
+        self._process = subprocess.Popen(
+            [
+                *_COMMAND, "run", "--ui", "terminal", "--card", "pcsc",
+                "--allow-origin", ORIGIN, *self._options,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment,
+        )  # fmt: skip
+        Thread(target=self._drain, daemon=True).start()
+        self.port = self._read_port()
+        self.start_seconds = time.perf_counter() - self._began
+        Thread(target=self._answer, daemon=True).start()
+        self._tls = self._context()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=10)
+
+    def _drain(self) -> None:
+        """Keep the error stream from filling up; a person sees what it says."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            sys.stderr.write(line.decode(errors="replace"))
+
+    def _read_port(self) -> int:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if found := re.match(rb"listening on https://localhost:(\d+)", line):
+                return int(found[1])
+        raise RuntimeError("the agent does not listen")
+
+    def _answer(self) -> None:
+        """Consent to every question and type the test PIN, as soon as asked."""
+        assert self._process.stdout is not None
+        assert self._process.stdin is not None
+        seen = b""
+        while piece := self._process.stdout.read(1):
+            seen += piece
+            answer = b""
+            if seen.endswith(b"[y/n] "):
+                answer = b"y\n"
+            elif seen.endswith(b"PIN: "):
+                answer = b"1234\n"
+            if answer:
+                seen = b""
+                self._process.stdin.write(answer)
+                self._process.stdin.flush()
+
+    def _context(self) -> ssl.SSLContext:
+        shown = subprocess.run(
+            [*_COMMAND, "trust", "show", *self._options],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return ssl.create_default_context(cadata=shown.stdout)
+
+    def connection(self) -> http.client.HTTPSConnection:
+        """Open a connection, as a browser keeps one."""
+        return http.client.HTTPSConnection("localhost", self.port, context=self._tls)
+
+    def call(
+        self,
+        connection: http.client.HTTPSConnection,
+        path: str,
+        body: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """Send one request of the allowed page, return the answer's JSON."""
+        headers = {"Origin": ORIGIN, "X-EID-Agent": "1"}
+        method, payload = "GET", None
+        if body is not None:
+            method, payload = "POST", json.dumps(body)
+            headers["Content-Type"] = "application/json"
+        connection.request(method, path, payload, headers)
+        response = connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read())
+        if response.status != 200:
+            raise RuntimeError(f"{path}: {response.status} {answer}")
+        return answer
+
+    def memory(self) -> dict[str, float]:
+        """Resident and proportional memory in MiB."""
+        folder = Path(f"/proc/{self._process.pid}/smaps_rollup")
+        fields = dict(
+            line.split(":")
+            for line in folder.read_text(encoding="ascii").splitlines()[1:]
+        )
+        return {name: int(fields[name].split()[0]) / 1024 for name in ("Rss", "Pss")}
