@@ -236,6 +236,9 @@ def _person(verified: VerifiedIdentity) -> Person:
     identity, address = verified.identity, verified.address
     if identity is None or address is None:
         raise Refusal("data-refused", 422)
+    until = verified.card_valid_until
+    if until is not None and until < datetime.datetime.now(datetime.UTC).date():
+        raise Refusal("certificate-expired", 422)
     names = (identity.given_names, identity.third_given_name_initial, identity.surname)
     place = (address.postal_code, address.municipality)
     return Person(

@@ -1,0 +1,330 @@
+"""The JavaScript client, run by Node against a scripted fetch; skipped without Node."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.errors import STATUS
+
+WEB = Path(__file__).parents[3] / "agent" / "web"
+CLIENT = WEB / "client.js"
+NODE = shutil.which("node")
+
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+PRELUDE = """
+const log = [];
+let state = "granted";
+Object.defineProperty(globalThis, "navigator", { value: {
+  permissions: { query: async () => {
+    if (!state) throw new TypeError();
+    return { state };
+  } },
+}, configurable: true });
+const json = (body, status = 200) => new Response(JSON.stringify(body), { status });
+const ours = { api: ["v1"], origin: "ask" };
+let answer = () => { throw new TypeError("Failed to fetch"); };
+globalThis.fetch = async (url, init) => {
+  const { port, pathname } = new URL(url);
+  const method = init.method ?? "GET";
+  const call = { port: Number(port), path: pathname, method, init };
+  log.push(call);
+  init.signal?.throwIfAborted();
+  return answer(call);
+};
+const calls = () => log.map((call) => `${call.method} ${call.port} ${call.path}`);
+const failure = async (promise) => {
+  try { await promise; } catch (error) {
+    return { ...error, name: error.name, message: error.message };
+  }
+  throw new Error("it did not fail");
+};
+const out = (value) => console.log(JSON.stringify(value));
+const eid = await import(CLIENT);
+"""
+
+
+def run(script: str) -> Any:
+    """Run a script after the prelude; what it gave to `out` comes back."""
+    assert NODE is not None
+    text = f"const CLIENT = {json.dumps(CLIENT.as_uri())};\n{PRELUDE}\n{script}"
+    done = subprocess.run(
+        [NODE, "--input-type=module", "--eval", text],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_client_knows_exactly_the_agents_codes() -> None:
+    """Table against table; a new code must be given its class here too."""
+    text = CLIENT.read_text(encoding="utf-8")
+    table = text.split("const CLASSES = {")[1].split("};")[0]
+    assert set(re.findall(r'"([a-z-]+)": ', table)) == set(STATUS)
+
+
+def test_the_types_name_what_is_exported() -> None:
+    """index.d.ts and client.js export the same names."""
+    export = re.compile(
+        r"^export (?:async )?(?:const|class|function) (\w+)", re.MULTILINE
+    )
+    script = export.findall(CLIENT.read_text(encoding="utf-8"))
+    types = export.findall((WEB / "index.d.ts").read_text(encoding="utf-8"))
+    assert sorted(script) == sorted(types)
+
+
+def test_the_client_stays_small() -> None:
+    """A portal ships its own copy: under 12 kB as it stands."""
+    assert CLIENT.stat().st_size < 12_000
+
+
+@needs_node
+def test_ports_are_tried_in_order_after_any_failure() -> None:
+    """No connection, no JSON, another API, an error: on to the next one."""
+    said = run("""
+      answer = ({ port }) => {
+        if (port === 27410) throw new TypeError("Failed to fetch");
+        if (port === 27411) return new Response("hello");
+        if (port === 27412) return json({ version: 1 });
+        if (port === 27413) return json({ api: ["v1"] }, 500);
+        return json(ours);
+      };
+      const { port } = await eid.status();
+      out({ port, calls: calls() });
+    """)
+    assert said["port"] == 27414
+    assert said["calls"] == [f"GET {p} /v1/status" for p in range(27410, 27415)]
+
+
+@needs_node
+def test_an_operation_is_one_post_to_the_port_found() -> None:
+    """The port that worked comes first next time, and each operation is sent once."""
+    said = run("""
+      answer = ({ port, method }) => {
+        if (port !== 27412) throw new TypeError("Failed to fetch");
+        return json(method === "POST" ? { format: "web-eid:1.0" } : ours);
+      };
+      const token = await eid.authenticate("n".repeat(44), { lang: "nl", reader: "A" });
+      const first = calls();
+      const { method, headers, body, mode, credentials, cache } = log.at(-1).init;
+      await eid.readIdentity({ include: ["address"], purpose: "x" });
+      out({ token, first, second: calls().slice(first.length), method, headers, body,
+            mode, credentials, cache, identity: log.at(-1).init.body });
+    """)
+    assert said["token"] == {"format": "web-eid:1.0"}
+    assert said["first"] == [
+        "GET 27410 /v1/status",
+        "GET 27411 /v1/status",
+        "GET 27412 /v1/status",
+        "POST 27412 /v1/authenticate",
+    ]
+    assert said["second"] == ["GET 27412 /v1/status", "POST 27412 /v1/identity"]
+    assert said["headers"] == {"X-EID-Agent": "1", "Content-Type": "application/json"}
+    body = {"challengeNonce": "n" * 44, "reader": "A", "lang": "nl"}
+    assert json.loads(said["body"]) == body
+    assert json.loads(said["identity"]) == {"include": ["address"], "purpose": "x"}
+    modes = (said["mode"], said["credentials"], said["cache"])
+    assert modes == ("cors", "omit", "no-store")
+
+
+@needs_node
+@pytest.mark.parametrize(
+    "reply",
+    [
+        'throw new TypeError("Failed to fetch")',
+        'return json({ code: "pin-incorrect", triesLeft: 2 }, 422)',
+        'return json({ code: "busy" }, 409)',
+        'return new Response("", { status: 500 })',
+        'return new Response("not json")',
+    ],
+)
+def test_a_failed_operation_is_never_sent_again(reply: str) -> None:
+    """Whatever the answer is, one click stays one POST."""
+    said = run(f"""
+      answer = ({{ method }}) => {{
+        if (method === "POST") {{ {reply} }}
+        return json(ours);
+      }};
+      await failure(eid.authenticate("n".repeat(44)));
+      out(calls().filter((call) => call.startsWith("POST")));
+    """)
+    assert said == ["POST 27410 /v1/authenticate"]
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("status", "code", "name", "web_eid"),
+    [
+        (422, "pin-incorrect", "NativeFatalError", "NATIVE_FATAL"),
+        (403, "user-denied", "UserCancelledError", "USER_CANCELLED"),
+        (409, "user-cancelled", "UserCancelledError", "USER_CANCELLED"),
+        (409, "busy", "ActionPendingError", "ACTION_PENDING"),
+        (504, "timeout", "UserTimeoutError", "USER_TIMEOUT"),
+        (
+            400,
+            "invalid-request",
+            "NativeInvalidArgumentError",
+            "NATIVE_INVALID_ARGUMENT",
+        ),
+        (400, "of-the-future", "NativeInvalidArgumentError", "NATIVE_INVALID_ARGUMENT"),
+        (504, "of-the-future", "UserTimeoutError", "USER_TIMEOUT"),
+        (424, "of-the-future", "NativeFatalError", "NATIVE_FATAL"),
+        (424, "constructor", "NativeFatalError", "NATIVE_FATAL"),
+    ],
+)
+def test_refusals_become_web_eids_errors(
+    status: int, code: str, name: str, web_eid: str
+) -> None:
+    """Known codes by table, unknown ones by status; the agent's own words are kept."""
+    problem = {"code": code, "title": "Nee.", "triesLeft": 2, "later": True}
+    said = run(f"""
+      answer = ({{ method }}) =>
+        method === "POST" ? json({json.dumps(problem)}, {status}) : json(ours);
+      out(await failure(eid.readIdentity()));
+    """)
+    assert (said["name"], said["code"]) == (name, f"ERR_WEBEID_{web_eid}")
+    assert (said["agentCode"], said["status"]) == (code, status)
+    assert (said["title"], said["message"], said["triesLeft"]) == ("Nee.", "Nee.", 2)
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ('"granted"', "not-running-or-not-trusted"),
+        ('"prompt"', "not-running-or-not-trusted"),
+        ('"denied"', "permission-denied"),
+        ("null", "not-running-or-not-trusted"),
+    ],
+)
+def test_nobody_answers(state: str, reason: str) -> None:
+    """What the browser tells of its permission parts 'refused' from 'not running'."""
+    said = run(f"state = {state}; out(await failure(eid.status()));")
+    assert said["name"] == "NativeUnavailableError"
+    assert said["code"] == "ERR_WEBEID_NATIVE_UNAVAILABLE"
+    assert said["reason"] == reason
+
+
+@needs_node
+def test_a_question_that_was_waved_away_is_not_asked_again() -> None:
+    """After a slow failure in state 'prompt' no further port is tried."""
+    said = run("""
+      state = "prompt";
+      answer = async () => {
+        await new Promise((done) => setTimeout(done, 1100));
+        throw new TypeError("Failed to fetch");
+      };
+      out({ ...(await failure(eid.status())), calls: calls() });
+    """)
+    assert said["reason"] == "permission-denied"
+    assert said["calls"] == ["GET 27410 /v1/status"]
+
+
+@needs_node
+def test_a_lost_connection_is_told_apart() -> None:
+    """The agent was there and went during the operation."""
+    said = run("""
+      answer = ({ method }) => {
+        if (method === "POST") throw new TypeError("Failed to fetch");
+        return json(ours);
+      };
+      out(await failure(eid.readIdentity()));
+    """)
+    assert (said["name"], said["reason"]) == (
+        "NativeUnavailableError",
+        "connection-lost",
+    )
+
+
+@needs_node
+def test_an_agent_of_another_version() -> None:
+    """An agent that speaks another version only is not called 'not running'."""
+    said = run("""
+      answer = ({ port }) => {
+        if (port === 27411) return json({ api: ["v9"] });
+        throw new TypeError("Failed to fetch");
+      };
+      out(await failure(eid.status()));
+    """)
+    assert said["name"] == "VersionMismatchError"
+    assert said["requiresUpdate"] == {"nativeApp": True}
+
+
+@needs_node
+def test_one_action_at_a_time() -> None:
+    """A second click finds the first one's action running; afterwards it may go."""
+    said = run("""
+      let release;
+      const held = new Promise((done) => { release = done; });
+      answer = async ({ method }) => {
+        if (method === "POST") await held;
+        return json(ours);
+      };
+      const first = eid.readIdentity();
+      const second = await failure(eid.readIdentity());
+      release();
+      await first;
+      await eid.readIdentity();
+      out({ second, posts: calls().filter((call) => call.startsWith("POST")).length });
+    """)
+    assert said["second"]["code"] == "ERR_WEBEID_ACTION_PENDING"
+    assert said["posts"] == 2
+
+
+@needs_node
+def test_the_callers_signal_ends_the_request() -> None:
+    """Abort reaches the agent and the caller gets the signal's own reason."""
+    said = run("""
+      const controller = new AbortController();
+      let reached = false;
+      answer = ({ method, init }) => {
+        if (method !== "POST") return json(ours);
+        setTimeout(() => controller.abort(), 0);
+        return new Promise((_, no) => init.signal.addEventListener("abort", () => {
+          reached = true;
+          no(init.signal.reason);
+        }));
+      };
+      const error = await failure(eid.readIdentity({ signal: controller.signal }));
+      const early = await failure(eid.status({ signal: AbortSignal.abort() }));
+      out({ name: error.name, early: early.name, reached });
+    """)
+    assert said == {"name": "AbortError", "early": "AbortError", "reached": True}
+
+
+@needs_node
+def test_time_runs_out() -> None:
+    """The caller's limit ends the request with Web eID's error."""
+    said = run("""
+      answer = ({ method, init }) => method !== "POST" ? json(ours) :
+        new Promise((_, no) =>
+          init.signal.addEventListener("abort", () => no(init.signal.reason)));
+      out(await failure(eid.readIdentity({ userInteractionTimeout: 20 })));
+    """)
+    assert said["code"] == "ERR_WEBEID_USER_TIMEOUT"
+
+
+@needs_node
+def test_mistakes_of_the_page_reach_no_agent() -> None:
+    """No nonce, or a page without https: said at once."""
+    said = run("""
+      const nonce = await failure(eid.authenticate());
+      globalThis.isSecureContext = false;
+      const insecure = await failure(eid.status());
+      out({ nonce: nonce.code, insecure: insecure.code, calls: calls() });
+    """)
+    assert said == {
+        "nonce": "ERR_WEBEID_MISSING_PARAMETER",
+        "insecure": "ERR_WEBEID_CONTEXT_INSECURE",
+        "calls": [],
+    }
