@@ -12,11 +12,9 @@ thread ends when winscard lets go of it.
 from __future__ import annotations
 
 import contextlib
-import logging
-import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -26,7 +24,6 @@ from cardio.apdu import Response
 from cardio.channel import Apdu, Channel, Transaction
 from cardio.errors import (
     CardError,
-    CardMute,
     CardRemoved,
     CardReset,
     CardUnreadable,
@@ -35,8 +32,8 @@ from cardio.errors import (
     ServiceUnavailable,
 )
 from cardio.readers import ReaderState
+from cardio.worker import Worker
 
-_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Seconds after which a card that does not answer one command is given up.
@@ -44,7 +41,11 @@ APDU_SECONDS = 15.0
 #: Seconds between two looks for PC/SC while it is away.
 _LOOK_SECONDS = 5.0
 
+#: The pseudo-reader that tells of readers coming and going; macOS has none, so there
+#: a wait ends after a while to look for them.
 _PNP = "\\\\?PnP?\\Notification"
+_HAS_PNP = sys.platform != "darwin"
+_WAIT_MS = scard.INFINITE if _HAS_PNP else 2000
 _IGNORED = ("Windows Hello",)
 _FEATURE_VERIFY_PIN_DIRECT = 0x06
 
@@ -61,6 +62,7 @@ _ERRORS: dict[int, type[CardError]] = {
     scard.SCARD_W_REMOVED_CARD: CardRemoved,
     scard.SCARD_E_NOT_TRANSACTED: CardRemoved,
     scard.SCARD_W_RESET_CARD: CardReset,
+    scard.SCARD_W_UNPOWERED_CARD: CardReset,
 }
 
 
@@ -160,43 +162,79 @@ class PcscReaders:
         return PcscWatch(self._pads)
 
 
+#: Ends of a wait in which nothing went wrong.
+_NO_NEWS = frozenset(
+    map(_signed, (scard.SCARD_E_CANCELLED, scard.SCARD_E_TIMEOUT)),
+)
+#: Pause before looking again when readers came or went while being looked at.
+_SETTLE_SECONDS = 0.1
+_CANCEL_SECONDS = 0.05
+_CANCELS = 100
+
+
 class PcscWatch:
     """Waits in SCardGetStatusChange without a time limit; implements `ReaderWatch`."""
 
     def __init__(self, pads: dict[str, bool]) -> None:
         self._pads = pads
         self._stop = threading.Event()
+        #: Clear while a call to winscard may be waiting, so that `cancel` can end it.
+        self._idle = threading.Event()
+        self._idle.set()
         self._context: Any = None
-        self._known: list[tuple[str, int]] | None = None
+        self._known: list[tuple[str, int]] = []
+        self._reported: tuple[ReaderState, ...] | None = None
+        self._pause = 0.0
 
     def wait(self) -> tuple[ReaderState, ...] | None:
         """Block until something changed; the first call returns at once."""
         while not self._stop.is_set():
-            try:
-                if self._known is not None:
-                    self._block()
-                if not self._stop.is_set():
-                    return self._refresh()
-            except CardError:
-                was_there, self._known = self._known is not None, None
-                self._drop()
-                if was_there:
-                    return ()
-                self._stop.wait(_LOOK_SECONDS)
+            found = self._next()
+            if found != self._reported and not self._stop.is_set():
+                self._reported = found
+                return found
         self._drop()
         return None
 
     def cancel(self) -> None:
-        """Make `wait` return None, from any thread."""
+        """Make `wait` return None, from any thread.
+
+        SCardCancel ends a wait that has begun and is lost on one that is about to,
+        so it is said until the wait is over.
+        """
         self._stop.set()
-        if self._context is not None:
-            scard.SCardCancel(self._context)
+        for _ in range(_CANCELS):
+            context = self._context
+            if self._idle.is_set() or context is None:
+                return
+            scard.SCardCancel(context)
+            self._idle.wait(_CANCEL_SECONDS)
+
+    def _next(self) -> tuple[ReaderState, ...]:
+        """Wait for the next event, or for the next time to look, and look."""
+        try:
+            if self._known:
+                self._block()
+            else:
+                self._stop.wait(self._pause)
+            return self._refresh()
+        except NoReader:  # a reader came or went between two calls
+            self._known, self._pause = [], _SETTLE_SECONDS
+            return self._reported or ()
+        except CardError:
+            self._drop()
+            self._known, self._pause = [], _LOOK_SECONDS
+            return ()
 
     def _block(self) -> None:
-        code, _ = scard.SCardGetStatusChange(
-            self._context, scard.INFINITE, self._known or []
-        )
-        if _signed(code) != _signed(scard.SCARD_E_CANCELLED):
+        self._idle.clear()
+        try:
+            if self._stop.is_set():
+                return
+            code, _ = scard.SCardGetStatusChange(self._context, _WAIT_MS, self._known)
+        finally:
+            self._idle.set()
+        if _signed(code) not in _NO_NEWS:
             _check(code)
 
     def _refresh(self) -> tuple[ReaderState, ...]:
@@ -206,15 +244,15 @@ class PcscWatch:
             if code != scard.SCARD_S_SUCCESS:
                 raise ServiceUnavailable(scard.SCardGetErrorMessage(code))
             self._context = context
-        found = _look(self._context, self._pads)
-        asked = [(state.name, scard.SCARD_STATE_UNAWARE) for state in found]
-        code, states = scard.SCardGetStatusChange(
-            self._context, 0, [*asked, (_PNP, scard.SCARD_STATE_UNAWARE)]
-        )
-        if _signed(code) != _signed(scard.SCARD_E_TIMEOUT):
+        names = _names(self._context)
+        asked = [(name, scard.SCARD_STATE_UNAWARE) for name in names]
+        if _HAS_PNP:
+            asked.append((_PNP, scard.SCARD_STATE_UNAWARE))
+        code, states = scard.SCardGetStatusChange(self._context, 0, asked)
+        if _signed(code) not in _NO_NEWS:
             _check(code)
         self._known = [(name, event) for name, event, _ in states]
-        # What changed between the two looks is reported from the second.
+        self._pause = _LOOK_SECONDS
         return tuple(
             _state(self._context, self._pads, *state)
             for state in states
@@ -233,10 +271,12 @@ class PcscChannel(Channel):
     def __init__(self, name: str, seconds: float) -> None:
         self._name = name
         self._seconds = seconds
-        self._worker = _Worker()
+        self._context: Any = None
+        self._card: Any = None
         self._reset_seen = False
+        self._worker = Worker(self._release)
         try:
-            self._atr = self._run(self._connect)
+            self._atr = self._worker.run(self._connect, seconds)
         except BaseException:
             self._worker.end()
             raise
@@ -255,37 +295,38 @@ class PcscChannel(Channel):
         try:
             yield transaction
         finally:
-            end = (
-                scard.SCARD_RESET_CARD
-                if transaction.reset_at_end
-                else scard.SCARD_LEAVE_CARD
-            )
+            reset = transaction.reset_at_end
+            end = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
             with contextlib.suppress(CardError):  # a card that went away has no end
                 self._run(lambda: scard.SCardEndTransaction(self._card, end))
 
     def close(self) -> None:
         """Disconnect, leaving the card as it is, and end the channel's thread."""
-        if self._worker.ended:
-            return
-        with contextlib.suppress(CardError):
-            self._run(self._disconnect)
-        self._worker.end()
+        if not self._worker.ended:
+            with contextlib.suppress(CardError):
+                self._run(self._release)
+            self._worker.end()
 
     def _run(self, work: Callable[[], T]) -> T:
-        return self._worker.run(work, self._seconds)
+        """Run in the channel's thread; here an empty or vanished reader is removal."""
+        try:
+            return self._worker.run(work, self._seconds)
+        except (NoCard, NoReader) as error:
+            raise CardRemoved(str(error)) from None
 
     # --- in the channel's thread -----------------------------------------------------
 
     def _connect(self) -> bytes:
-        code, self._context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+        code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
         if code != scard.SCARD_S_SUCCESS:
             raise ServiceUnavailable(scard.SCardGetErrorMessage(code))
+        self._context = context
         protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
         code, self._card, self._protocol = scard.SCardConnect(
             self._context, self._name, scard.SCARD_SHARE_SHARED, protocols
         )
         if code != scard.SCARD_S_SUCCESS:
-            scard.SCardReleaseContext(self._context)
+            self._card = None
         _check(code)
         code, _, _, _, atr = scard.SCardStatus(self._card)
         _check(code)
@@ -294,7 +335,7 @@ class PcscChannel(Channel):
     def _begin(self) -> None:
         """Begin a transaction; a reset by somebody else before it does not matter."""
         code = scard.SCardBeginTransaction(self._card)
-        if _signed(code) == _signed(scard.SCARD_W_RESET_CARD):
+        if _BY_CODE.get(_signed(code)) is CardReset:
             self._reconnect()
             code = scard.SCardBeginTransaction(self._card)
         _check(code)
@@ -310,7 +351,7 @@ class PcscChannel(Channel):
             code, answer = scard.SCardTransmit(self._card, pci, command)
         finally:
             command[:] = [0] * len(command)
-        self._reset_seen = _signed(code) == _signed(scard.SCARD_W_RESET_CARD)
+        self._reset_seen = _BY_CODE.get(_signed(code)) is CardReset
         _check(code)
         return bytes(answer)
 
@@ -322,41 +363,17 @@ class PcscChannel(Channel):
         )
         _check(code)
 
-    def _disconnect(self) -> None:
-        scard.SCardDisconnect(self._card, scard.SCARD_LEAVE_CARD)
-        scard.SCardReleaseContext(self._context)
+    def _release(self) -> None:
+        """Give card and context back; a transaction of ours ends with them.
 
-
-class _Worker:
-    """One daemon thread that runs one call after the other, each within a limit."""
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]
-        self._calls = queue.SimpleQueue()
-        self.ended = False
-        threading.Thread(target=self._serve, name="pcsc-channel", daemon=True).start()
-
-    def run(self, work: Callable[[], T], seconds: float) -> T:
-        """Run `work` in the thread; CardMute when it takes too long, ever after too."""
-        if self.ended:
-            raise CardMute("this card was given up")
-        result: Future[T] = Future()
-        self._calls.put((work, result))
-        try:
-            return result.result(timeout=seconds)
-        except TimeoutError:
-            self.end()
-            raise CardMute("the card does not answer") from None
-
-    def end(self) -> None:
-        """Let the thread end after what it is doing."""
-        self.ended = True
-        self._calls.put(None)
-
-    def _serve(self) -> None:
-        while (call := self._calls.get()) is not None:
-            work, result = call
-            try:
-                result.set_result(work())
-            except BaseException as error:
-                result.set_exception(error)
+        Comes last in the channel's thread, too, so that a card that was given up for
+        mute is reset and free for others as soon as winscard lets go of it.
+        """
+        if self._card is not None:
+            mute = self._worker.given_up
+            end = scard.SCARD_RESET_CARD if mute else scard.SCARD_LEAVE_CARD
+            scard.SCardDisconnect(self._card, end)
+            self._card = None
+        if self._context is not None:
+            scard.SCardReleaseContext(self._context)
+            self._context = None
