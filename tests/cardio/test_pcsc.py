@@ -1,0 +1,329 @@
+"""The PC/SC rim against a real pcscd: readers, watches, channels, and what breaks."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cardio import apdu
+from cardio.apdu import INS, Response
+from cardio.beid.algorithms import ES384
+from cardio.beid.card import BeidCard, Expected
+from cardio.channel import Apdu
+from cardio.errors import (
+    CardMute,
+    CardRemoved,
+    CardReset,
+    NoCard,
+    NoReader,
+    PinIncorrect,
+    ServiceUnavailable,
+)
+from cardio.files import ATR_1_8, EF, Key
+from cardio.pin import Pin
+from cardio.readers import ReaderState
+from cardio.virtual.card import VirtualCard
+from cardio.virtual.profile import load_profile
+from tests.rig.pcscd import Pcscd
+
+pcsc = pytest.importorskip("cardio.pcsc", reason="pyscard is not installed")
+
+pytestmark = pytest.mark.pcscd
+
+
+class Watching:
+    """A watch in a thread of its own, whose reports can be awaited."""
+
+    def __init__(self) -> None:
+        self.watch = pcsc.PcscReaders().watch()
+        self.reports: list[tuple[ReaderState, ...] | None] = []
+        self._news = threading.Condition()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while True:
+            report = self.watch.wait()
+            with self._news:
+                self.reports.append(report)
+                self._news.notify_all()
+            if report is None:
+                return
+
+    def expect(self, count: int) -> tuple[ReaderState, ...] | None:
+        """Wait for report number `count` (from 1) and return it."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.reports) >= count, 10)
+            return self.reports[count - 1]
+
+    def stop(self) -> None:
+        """Cancel, and see that the thread ends."""
+        self.watch.cancel()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+@contextmanager
+def watching() -> Iterator[Watching]:
+    """Watch while the block runs."""
+    watcher = Watching()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+
+
+def _atr(report: tuple[ReaderState, ...] | None, name: str) -> bytes | None:
+    assert report is not None
+    return {state.name: state.atr for state in report}[name]
+
+
+def test_readers_show_their_cards(pcscd: Pcscd) -> None:
+    """An empty reader has no ATR, a full one the card's; neither has a keypad."""
+    readers = pcsc.PcscReaders()
+    states = {state.name: state for state in readers.readers()}
+    assert states[pcscd.reader].atr is None
+    with pcscd.card():
+        states = {state.name: state for state in readers.readers()}
+        assert states[pcscd.reader].atr == ATR_1_8
+        assert not states[pcscd.reader].pin_pad
+
+
+def test_a_watch_sees_cards_come_and_go(pcscd: Pcscd) -> None:
+    """The first report is at once; each stay of a card has its own number."""
+    with watching() as watcher:
+        assert _atr(watcher.expect(1), pcscd.reader) is None
+        stays = []
+        for stay in range(2):
+            with pcscd.card():
+                report = watcher.expect(2 + 2 * stay)
+                assert _atr(report, pcscd.reader) == ATR_1_8
+                assert report is not None
+                stays.append(
+                    next(s.insertion for s in report if s.name == pcscd.reader)
+                )
+            assert _atr(watcher.expect(3 + 2 * stay), pcscd.reader) is None
+        assert stays[0] != stays[1]
+    assert watcher.reports[-1] is None
+
+
+def test_a_waiting_watch_holds_nobody_up(pcscd: Pcscd) -> None:
+    """Other threads run on while winscard waits, and the wait ends when told to."""
+    del pcscd
+    with watching() as watcher:
+        watcher.expect(1)
+        began = time.monotonic()
+        assert sum(range(1000)) == 499500
+        assert time.monotonic() - began < 1
+        watcher.stop()
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("round_", range(20))
+def test_a_watch_is_cancelled_whatever_it_does(pcscd: Pcscd, round_: int) -> None:
+    """Before, while, and as the wait begins: `wait` ends, always."""
+    del pcscd
+    with watching() as watcher:
+        time.sleep(round_ / 4000)
+        watcher.stop()
+    assert watcher.reports[-1] is None
+
+
+@pytest.mark.parametrize("persona", ["adult", "adult-1.7"])
+def test_a_card_reads_through_pcsc_as_it_is(pcscd: Pcscd, persona: str) -> None:
+    """Every file of both applets comes out byte by byte."""
+    profile = load_profile(persona)
+    with pcscd.card(persona):
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        card = BeidCard(channel)
+        with card.transaction():
+            card.recognise()
+            for ef in (EF.IDENTITY, EF.ADDRESS, EF.PHOTO, EF.ADDRESS_SIGNATURE):
+                assert card.read(ef) == profile.files[ef]
+            certificate = card.read_certificate(EF.AUTHENTICATION)
+        assert profile.files[EF.AUTHENTICATION].startswith(certificate)
+        channel.close()
+        channel.close()
+
+
+def test_the_pin_is_wiped_at_the_rim(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong and a right PIN through PC/SC; no list given to winscard keeps one."""
+    kept: list[list[int]] = []
+    transmit = pcsc.scard.SCardTransmit
+
+    def keep(card: object, pci: int, command: list[int]) -> object:
+        kept.append(command)
+        return transmit(card, pci, command)
+
+    monkeypatch.setattr(pcsc.scard, "SCardTransmit", keep)
+    digest = hashlib.sha384(b"x").digest()
+    with pcscd.card("adult") as played:
+        card = BeidCard(pcsc.PcscReaders().connect(pcscd.reader))
+        serial = card.recognise().chip_serial
+
+        def sign(digits: bytes, tries: int) -> bytes:
+            with Pin(bytearray(digits)) as pin:
+                expected = Expected(serial, tries)
+                return card.sign(Key.AUTHENTICATION, ES384, digest, pin, expected)
+
+        with pytest.raises(PinIncorrect):
+            sign(b"4321", 3)
+        assert len(sign(b"1234", 2)) == 96
+        assert played.count(INS.VERIFY) == 2
+    assert len(kept) > 10
+    assert not any(any(command) for command in kept)
+
+
+def test_names_and_empty_readers(pcscd: Pcscd) -> None:
+    """A name that no reader has, and a reader without a card."""
+    with pytest.raises(NoReader):
+        pcsc.PcscReaders().connect("No such reader")
+    with pytest.raises(NoCard):
+        pcsc.PcscReaders().connect(pcscd.reader)
+
+
+def test_a_pulled_card_is_removed(pcscd: Pcscd) -> None:
+    """In the middle of a transaction: CardRemoved, then and from then on."""
+    with pcscd.insert(VirtualCard(load_profile("adult"))) as pull:
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        with channel.transaction():
+            assert channel.transmit(apdu.get_card_data()).sw == 0x9000
+            pull()
+            for _ in range(2):
+                with pytest.raises(CardRemoved):
+                    channel.transmit(apdu.get_card_data())
+        channel.close()
+
+
+def test_a_reset_by_others_is_told_once(pcscd: Pcscd) -> None:
+    """The other program's reset is one CardReset; the next command works again."""
+    with pcscd.card():
+        readers = pcsc.PcscReaders()
+        ours, theirs = (readers.connect(pcscd.reader) for _ in range(2))
+        with theirs.transaction() as transaction:
+            transaction.reset_at_end = True
+        with pytest.raises(CardReset):
+            ours.transmit(apdu.get_card_data())
+        assert ours.transmit(apdu.get_card_data()).sw == 0x9000
+        with theirs.transaction() as transaction:
+            transaction.reset_at_end = True
+        with ours.transaction():  # nothing of ours was lost before it began
+            assert ours.transmit(apdu.get_card_data()).sw == 0x9000
+        for channel in (ours, theirs):
+            channel.close()
+
+
+def test_a_reset_drops_the_pin_right(pcscd: Pcscd) -> None:
+    """`reset_at_end` really resets: a PIN that was verified counts no more."""
+    with pcscd.card():
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        with channel.transaction() as transaction:
+            block = Pin(bytearray(b"1234")).block()
+            assert channel.transmit(apdu.verify(block)).sw == 0x9000
+            assert channel.transmit(apdu.verify_status()).sw == 0x9000
+            transaction.reset_at_end = True
+        with channel.transaction():
+            assert channel.transmit(apdu.verify_status()).sw == 0x63C3
+        channel.close()
+
+
+class MuteCard(VirtualCard):
+    """A card that does not answer GET CARD DATA until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(load_profile("adult"))
+        self.go = threading.Event()
+
+    def transmit(self, apdu: Apdu) -> bytes:
+        """Answer at once, or not."""
+        if apdu[1] == INS.GET_CARD_DATA:
+            self.go.wait(20)
+        return super().transmit(apdu)
+
+
+def test_a_mute_card_is_given_up(pcscd: Pcscd) -> None:
+    """After the time limit CardMute, at once ever after; when it wakes it is free."""
+    card = MuteCard()
+    with pcscd.insert(card):
+        channel = pcsc.PcscReaders(apdu_seconds=0.5).connect(pcscd.reader)
+        began = time.monotonic()
+        with pytest.raises(CardMute), channel.transaction():
+            channel.transmit(apdu.get_card_data())
+        with pytest.raises(CardMute):
+            channel.transmit(apdu.get_card_data())
+        channel.close()
+        assert time.monotonic() - began < 5
+        card.go.set()
+        again = pcsc.PcscReaders().connect(pcscd.reader)
+        with again.transaction():
+            assert again.transmit(apdu.get_card_data()).sw == 0x9000
+        again.close()
+
+
+@contextmanager
+def stopped(service: Pcscd) -> Iterator[None]:
+    """Have PC/SC away while the block runs.
+
+    winscard remembers the service's socket for the life of the process, so the one
+    service of all tests is stopped, and started again at the same place.
+    """
+    service.stop()
+    try:
+        yield
+    finally:
+        service.start()
+
+
+def test_without_a_service_there_is_nothing(pcscd: Pcscd) -> None:
+    """PC/SC absent: said at once by `readers` and `connect`, an empty first report."""
+    with stopped(pcscd):
+        with pytest.raises(ServiceUnavailable):
+            pcsc.PcscReaders().readers()
+        with pytest.raises(ServiceUnavailable):
+            pcsc.PcscReaders().connect("Any")
+        with watching() as watcher:
+            assert watcher.expect(1) == ()
+
+
+def test_a_service_may_stop_and_start(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped service has no readers; the watch finds it again by itself."""
+    monkeypatch.setattr(pcsc, "_LOOK_SECONDS", 0.05)
+    with watching() as watcher:
+        first = watcher.expect(1)
+        assert first
+        with stopped(pcscd):
+            assert watcher.expect(2) == ()
+            with pytest.raises(ServiceUnavailable):
+                pcsc.PcscReaders().readers()
+        third = watcher.expect(3)
+        assert third
+        assert {state.name for state in third} <= {state.name for state in first}
+
+
+def test_a_service_that_dies_ends_its_channels(pcscd: Pcscd) -> None:
+    """The service dies under an open channel: a card error, and close still works."""
+    with pcscd.card():
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        with stopped(pcscd):
+            with pytest.raises((ServiceUnavailable, CardRemoved)):
+                channel.transmit(apdu.get_card_data())
+            channel.close()
+
+
+def test_a_closed_channel_answers_nothing(pcscd: Pcscd) -> None:
+    """Use after close is an error of the caller, told as removal."""
+    with pcscd.card():
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        assert isinstance(channel.transmit(apdu.get_card_data()), Response)
+        channel.close()
+        with pytest.raises(CardRemoved):
+            channel.transmit(apdu.get_card_data())
