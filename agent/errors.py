@@ -79,6 +79,8 @@ class Problem(Exception):
         self.detail = detail
         self.tries_left = tries_left
         self.operation = operation
+        #: The language that the request asked for, where one did.
+        self.lang: str | None = None
 
     @classmethod
     def from_card_error(cls, error: card.CardError) -> Problem:

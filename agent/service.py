@@ -10,9 +10,10 @@ import asyncio
 import base64
 import datetime
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from cryptography import x509
@@ -155,7 +156,7 @@ class AgentService:
     async def identity(
         self, origin: str, request: IdentityRequest, lang: str
     ) -> dict[str, object]:
-        """Ask consent to exactly these data, read them, return them with their proof."""
+        """Ask consent to exactly these data, read them, return them with proof."""
         async with self._operation(origin, request.reader, lang) as operation:
             if not (self._grants.named(origin) and self._source.virtual):
                 await self._consent(operation, request)
@@ -191,15 +192,18 @@ class AgentService:
             if login.status.blocked:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            with await self._pin(operation, login.status) as pin:
-                expected = Expected(_serial(operation.found), login.status.tries_left)
-                signature = await self._on_card(
-                    operation,
-                    lambda card: card.sign(
+            pin = await self._pin(operation, login.status)
+            expected = Expected(_serial(operation.found), login.status.tries_left)
+
+            def sign() -> bytes:
+                # The thread owns the PIN: wiped from elsewhere in the middle, it would
+                # reach the card as a wrong one.
+                with pin, self._card(operation, stoppable=False) as card:
+                    return card.sign(
                         Key.AUTHENTICATION, algorithm, digest, pin, expected
-                    ),
-                    signing=True,
-                )
+                    )
+
+            signature = await operation.reservation.run(lambda: _problem(sign))
             self._grants.allow_once(origin, operation.stay)
         return token.build(
             login.certificate,
@@ -222,7 +226,7 @@ class AgentService:
     # --- asking ----------------------------------------------------------------------
 
     async def _ask(self, stay: Stay, question: Coroutine[Any, Any, T]) -> T:
-        """Ask one question; it ends with the card, after a time, or with the request."""
+        """Ask one question; it ends with the card, the request, or the time."""
         if self._dialog.locked():
             question.close()
             raise Problem("busy")
@@ -300,39 +304,37 @@ class AgentService:
         finally:
             reservation.leave()
 
-    async def _on_card(
-        self,
-        operation: _Operation,
-        work: Callable[[BeidCard], T],
-        *,
-        signing: bool = False,
-    ) -> T:
-        """Run work on the operation's card.
+    @contextmanager
+    def _card(self, operation: _Operation, *, stoppable: bool) -> Iterator[BeidCard]:
+        """Connect to the operation's card and recognise it; in the card's thread."""
+        name = operation.stay.reader
+        channel = self._source.connect(name)
+        if stoppable:
+            channel = Stoppable(channel, operation.reservation.stop)
+        with closing(
+            BeidCard(channel, intercepts_verify=intercepts_verify(name))
+        ) as card:
+            card.recognise()
+            yield card
 
-        Reading stops between two commands when the request is cancelled, and begins
-        again once when another program reset the card. Signing does neither.
+    async def _on_card(self, operation: _Operation, work: Callable[[BeidCard], T]) -> T:
+        """Read from the operation's card.
+
+        Stops between two commands when the request is cancelled, and begins again once
+        when another program reset the card.
         """
 
         def once() -> T:
-            channel = self._source.connect(operation.stay.reader)
-            if not signing:
-                channel = Stoppable(channel, operation.reservation.stop)
-            card = BeidCard(
-                channel, intercepts_verify=intercepts_verify(operation.stay.reader)
-            )
-            with closing(card):
-                card.recognise()
+            with self._card(operation, stoppable=True) as card:
                 return work(card)
 
-        def again() -> T:
+        def twice() -> T:
             try:
                 return once()
             except CardReset:
                 return once()
 
-        return await operation.reservation.run(
-            lambda: _problem(once if signing else again)
-        )
+        return await operation.reservation.run(lambda: _problem(twice))
 
 
 def _usable(found: list[Found]) -> list[Found]:
@@ -404,7 +406,7 @@ def _identity_body(
     raw = {name: _base64(data[ef]) for ef, name in _RAW_NAMES.items() if ef in data}
     body: dict[str, object] = {"format": "eid-agent-identity:1"}
     for part in request.include:
-        body[part] = _problem(lambda part=part: _PARSED[part](data))  # type: ignore[misc]
+        body[part] = _problem(partial(_PARSED[part], data))
     body["raw"] = raw
     if request.challenge is not None:
         body["chipUnavailable"] = "unsupported"

@@ -1,0 +1,160 @@
+"""`eid-agent demo`: the agent with a virtual card, a portal, and a browser for both.
+
+Everything of a run lives in one temporary folder. Agent and portal have two leaves of
+one CA, whose key is gone before either is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent import certs, host, tls
+from agent.commands import Failure, Usage, answer, card_source, say, virtual_source
+from agent.commands.running import endpoint, explain_ui, stop_on_signals
+from agent.demo.browser import Endpoint, Opened, open_browser
+from agent.demo.portal import PortalConfig, make_portal
+from agent.demo.serve import bind_loopback, serve_portal
+from agent.demo.trust import Trust, test_trust, trust_for
+from agent.settings import Settings
+from cardio.errors import CardError
+from cardio.readers import ReaderSource
+from cardio.virtual.card import VirtualCard
+from cardio.virtual.personas import DEFAULT_PERSONA
+from cardio.virtual.profile import ProfileError, load_profile
+from cardio.virtual.vpcd import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    VpcdUnavailable,
+    insert_into_vpcd,
+)
+
+_POWER_SECONDS = 10.0
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run the demo until Ctrl-C, SIGTERM or the end of the browser."""
+    with _cards(options) as (source, trust), tls.temporary() as folder:
+        return asyncio.run(_run(options, source, trust, Path(folder)))
+
+
+@contextmanager
+def _cards(options: argparse.Namespace) -> Iterator[tuple[ReaderSource, Trust]]:
+    """Yield the readers of this run and whom the portal trusts."""
+    kind, _, named = options.card.partition(":")
+    if kind == "virtual":
+        persona = options.persona or named or DEFAULT_PERSONA
+        yield virtual_source(persona), test_trust()
+    elif options.card == "pcsc":
+        with _pcsc(options) as cards:
+            yield cards
+    else:
+        raise Usage(f"--card takes virtual or pcsc, not {options.card!r}")
+
+
+@contextmanager
+def _pcsc(options: argparse.Namespace) -> Iterator[tuple[ReaderSource, Trust]]:
+    """Use the card in a reader; without one, put the virtual card into vpcd's."""
+    source = card_source("pcsc")
+    try:
+        trust = None if options.persona else trust_for(source)
+    except CardError as error:
+        raise Failure(f"PC/SC does not answer ({error}); start pcscd") from None
+    if trust is not None:
+        say(f"the portal accepts {'test' if trust.test else 'Belgian'} cards")
+        yield source, trust
+        return
+    with _virtual_card(options):
+        yield source, test_trust()
+
+
+@contextmanager
+def _virtual_card(options: argparse.Namespace) -> Iterator[None]:
+    """Keep a virtual card in the virtual reader, if one listens."""
+    try:
+        profile = load_profile(options.persona or DEFAULT_PERSONA)
+    except ProfileError as error:
+        raise Usage(str(error)) from None
+    address, port = options.vpcd or (DEFAULT_HOST, DEFAULT_PORT)
+    stop, powered = threading.Event(), threading.Event()
+
+    def play() -> None:
+        try:
+            insert_into_vpcd(
+                VirtualCard(profile), address, port, on_powered=powered.set, stop=stop
+            )
+        except VpcdUnavailable:
+            powered.set()
+            say(
+                "no virtual reader and no card: the portal accepts test cards that "
+                "come later; for a real card, insert it before the demo starts"
+            )
+
+    player = threading.Thread(target=play, name="virtual-card", daemon=True)
+    player.start()
+    powered.wait(_POWER_SECONDS)
+    try:
+        yield
+    finally:
+        stop.set()
+        player.join(_POWER_SECONDS)
+
+
+async def _run(
+    options: argparse.Namespace, source: ReaderSource, trust: Trust, folder: Path
+) -> int:
+    issued = certs.issue(leaves=2)
+    host.make_private_dir(folder / "tls")
+    agent_files, portal_files = tls.store(issued, folder / "tls")
+    settings = Settings(lang=options.lang, demo=True)
+    explain_ui(options.ui)
+    stop = stop_on_signals()
+    sockets = bind_loopback()
+    portal_port = sockets[0].getsockname()[1]
+    async with endpoint(source, settings, agent_files.context(), None) as listening:
+        config = PortalConfig(
+            origin=f"https://localhost:{portal_port}",
+            agent_port=listening.port,
+            trusted_cas=trust.roots,
+            allow_test=trust.test,
+        )
+        runner = await serve_portal(
+            make_portal(config), portal_files.context(), sockets
+        )
+        url = f"https://localhost:{portal_port}/"
+        answer(f"listening on https://localhost:{listening.port}")
+        answer(f"portal: {url}")
+        answer(f"ca: {agent_files.ca}")
+        answer("test PIN: 1234")
+        endpoints = [
+            Endpoint(listening.port, issued.leaves[0].certificate),
+            Endpoint(portal_port, issued.leaves[1].certificate),
+        ]
+        with contextlib.ExitStack() as stack:
+            if not options.no_browser:
+                await asyncio.to_thread(_browse, stack, url, endpoints)
+            await stop.wait()
+        await runner.cleanup()
+    return 0
+
+
+def _browse(stack: contextlib.ExitStack, url: str, endpoints: list[Endpoint]) -> None:
+    """Open the portal in a browser of its own, or say why that cannot be."""
+    opened = open_browser(url, endpoints)
+    if isinstance(opened, Opened):
+        stack.enter_context(opened)
+        return
+    reasons = {
+        "no-display": "there is no display here",
+        "no-browser": "neither Chromium nor Firefox was found",
+        "did-not-start": "the browser did not start",
+    }
+    say(
+        f"{reasons.get(opened.reason, opened.reason)}; open {url} in a browser that "
+        "trusts the certificate in the file above"
+    )

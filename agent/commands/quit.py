@@ -1,0 +1,23 @@
+"""`eid-agent quit`: end the running agent and wait until it is gone."""
+
+from __future__ import annotations
+
+import argparse
+
+from agent.commands import Failure
+from agent.commands.running import data_dir
+from agent.instance import NotRunning, tell, wait_until_gone
+
+
+def main(options: argparse.Namespace) -> int:
+    """Tell the agent of the data folder to end."""
+    folder = data_dir(options.data_dir)
+    try:
+        tell(folder, "quit")
+    except NotRunning:
+        raise Failure(
+            f"no agent runs with {folder}; one with another --data-dir may"
+        ) from None
+    if not wait_until_gone(folder):
+        raise Failure("the agent does not end; end its process")
+    return 0

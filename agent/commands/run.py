@@ -1,0 +1,83 @@
+"""`eid-agent run`: the agent, until `quit`, SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from functools import partial
+
+from agent import gate, tls
+from agent.commands import Failure, Usage, answer, card_source, say
+from agent.commands.running import data_dir, endpoint, explain_ui, stop_on_signals
+from agent.instance import AlreadyRunning, Instance, NotRunning, running_port, tell
+from agent.settings import Settings
+from cardio.readers import ReaderSource
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run the agent; one that runs already is only asked to show itself."""
+    for origin in options.allow_origin:
+        if not gate.is_origin(origin):
+            raise Usage(
+                f"--allow-origin takes an origin such as https://portal.example, "
+                f"not {origin!r}"
+            )
+    folder = data_dir(options.data_dir)
+    source = card_source(options.card)
+    try:
+        instance = Instance(folder)
+    except AlreadyRunning:
+        return _already_running(options)
+    except OSError as error:
+        raise Failure(
+            f"the data folder {folder}: {error.strerror or error}; "
+            "name another with --data-dir"
+        ) from None
+    try:
+        return asyncio.run(_run(options, source, instance))
+    finally:
+        instance.close()
+
+
+def _already_running(options: argparse.Namespace) -> int:
+    folder = data_dir(options.data_dir)
+    try:
+        port = running_port(folder)
+        tell(folder, "show")
+    except NotRunning:
+        raise Failure(
+            f"another program holds {folder}; end it or name another --data-dir"
+        ) from None
+    answer(f"already running on https://localhost:{port}")
+    return 0
+
+
+async def _run(
+    options: argparse.Namespace, source: ReaderSource, instance: Instance
+) -> int:
+    try:
+        files = tls.load_or_create(data_dir(options.data_dir))
+    except tls.DataDirUnusable as error:
+        raise Failure(f"{error}; name another with --data-dir") from None
+    settings = Settings(
+        lang=options.lang,
+        allowed_origins=frozenset(options.allow_origin),
+        developer=options.developer,
+    )
+    explain_ui(options.ui)
+    loop = asyncio.get_running_loop()
+    stop = stop_on_signals()
+    async with endpoint(source, settings, files.context(), options.port) as listening:
+        actions = {
+            "show": lambda: say("started a second time; the agent is here"),
+            "quit": partial(_set_soon, loop, stop),
+        }
+        instance.publish(listening.port, actions)
+        answer(f"listening on https://localhost:{listening.port}")
+        await stop.wait()
+    return 0
+
+
+def _set_soon(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set the event of a loop from another thread."""
+    loop.call_soon_threadsafe(stop.set)

@@ -1,0 +1,61 @@
+"""Decides whom the demo's portal trusts for one run: TEST or Belgium, never both.
+
+Belgium's roots are known by their SHA-256 alone; the certificate itself comes from the
+card that is in the reader at the start, and counts only if it has such a fingerprint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from agent.inspection import look_into, open_card
+from cardio.errors import CardError
+from cardio.files import EF
+from cardio.readers import ReaderSource
+from cardio.virtual import pki
+
+#: Belgium Root CA3, CA4, CA4 issued again, CA6.
+BELGIAN_ROOTS = frozenset(
+    {
+        "a8d14e945e3e5156bcae5e39737cf6a1b1f51028bbbf982f50ce5f4c05568b4d",
+        "c3fbf37259af0954eeea4282dd1c7226a54e7150f7c29a2c495ba34dbfe09ca0",
+        "702dd5c1a093cf0a9d71fadd9bf9a7c5857d89fb73b716e867228b3c2beb968f",
+        "9c872bc979a7c09a58d4a274c199e5cb16cfa9b9618d98bc9a9988e984b8495c",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The roots that count, and whether they are TEST ones."""
+
+    roots: tuple[x509.Certificate, ...]
+    test: bool
+
+
+def test_trust() -> Trust:
+    """Trust the virtual cards' own test PKI."""
+    return Trust(pki.test_roots(), test=True)
+
+
+def trust_for(source: ReaderSource) -> Trust | None:
+    """Return the trust that fits the Belgian card in a reader, None without one.
+
+    A card with another root gives the test trust, under which it is refused.
+    """
+    for state in source.readers():
+        if look_into(source, state).card is None:
+            continue
+        try:
+            with open_card(source, state.name) as card, card.transaction():
+                card.recognise()
+                root = x509.load_der_x509_certificate(card.read_certificate(EF.ROOT))
+        except (CardError, ValueError):
+            continue
+        if root.fingerprint(hashes.SHA256()).hex() in BELGIAN_ROOTS:
+            return Trust((root,), test=False)
+        return test_trust()
+    return None

@@ -1,0 +1,45 @@
+"""Windows: the data folder and its files. Not run on Windows yet.
+
+The folder below LOCALAPPDATA is open to its user, administrators and the system alone;
+no access list of our own is set.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+assert sys.platform == "win32"
+
+import msvcrt  # noqa: E402
+
+
+def data_dir() -> Path:
+    """Return the user's folder for this program."""
+    base = os.environ.get("LOCALAPPDATA")
+    return Path(base if base else Path.home() / "AppData/Local") / "eid-agent"
+
+
+def make_private_dir(path: Path) -> None:
+    """Make a folder."""
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file."""
+    return path.read_bytes()
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file anew, in one step."""
+    work = path.with_name(f".{path.name}.{os.getpid()}")
+    work.write_bytes(data)
+    work.replace(path)
+
+
+def lock(file: IO[bytes]) -> None:
+    """Lock an open file for this process; OSError when another has it."""
+    file.seek(0)
+    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -1,0 +1,313 @@
+"""The HTTPS endpoint on loopback: aiohttp around the service; touches sockets.
+
+Every request passes the gate first. Behind it every answer carries CORS headers, so
+that a page can read its own mistakes; what fails at the gate carries none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from aiohttp import web
+
+from agent import gate, openapi, protocol
+from agent.errors import Problem
+from agent.gate import Gate
+from agent.service import AgentService
+
+_log = logging.getLogger(__name__)
+
+PORTS = range(27410, 27420)
+_KEEPALIVE_SECONDS = 75.0
+
+_SERVICE = web.AppKey("service", AgentService)
+_ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
+
+#: The methods of each call, for preflights.
+_METHODS = {
+    "/v1/status": "GET",
+    "/v1/readers": "GET",
+    "/v1/identity": "POST",
+    "/v1/authenticate": "POST",
+}
+_DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class PortTaken(Exception):
+    """The port, or every port of the range, is in use."""
+
+
+@dataclass
+class Listening:
+    """A running endpoint."""
+
+    port: int
+    runner: web.AppRunner = field(repr=False)
+
+    async def close(self) -> None:
+        """Stop listening and cancel what still runs."""
+        await self.runner.cleanup()
+
+
+# --- listening -----------------------------------------------------------------------
+
+
+def bind(port: int | None) -> tuple[int, list[socket.socket]]:
+    """Bind 127.0.0.1 and ::1 on one port: the one named, else the first free one.
+
+    A machine without IPv6 gets 127.0.0.1 alone. Raises PortTaken.
+    """
+    for candidate in PORTS if port is None else (port,):
+        sockets = _bind_both(candidate)
+        if sockets:
+            return candidate, sockets
+    raise PortTaken(
+        f"port {port} is in use" if port else "the ports 27410 to 27419 are in use"
+    )
+
+
+def _bind_both(port: int) -> list[socket.socket]:
+    """Return both sockets, or none when one of them is taken."""
+    sockets: list[socket.socket] = []
+    places = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+    for family, address in places:
+        try:
+            sockets.append(_bind_one(family, address, port))
+        except OSError as error:
+            no_ipv6 = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+            if family == socket.AF_INET6 and no_ipv6:
+                continue
+            for bound in sockets:
+                bound.close()
+            return []
+    return sockets
+
+
+def _bind_one(family: int, address: str, port: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((address, port))
+        listener.listen(128)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(
+    service: AgentService, context: ssl.SSLContext | None, port: int | None
+) -> Listening:
+    """Start the endpoint; PortTaken. Without a context it speaks plain HTTP (tests)."""
+    port, sockets = bind(port)
+    app = make_app(service, port)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        max_line_size=4096,
+        max_field_size=4096,
+    )
+    await runner.setup()
+    for listener in sockets:
+        await web.SockSite(runner, listener, ssl_context=context).start()
+    return Listening(port, runner)
+
+
+def make_app(service: AgentService, port: int) -> web.Application:
+    """Build the application for the port on which it will be reached."""
+    settings = service.settings
+    rules = Gate(port, settings.http_loopback, settings.allowed_origins)
+    app = web.Application(
+        middlewares=[_gate(rules, documents=settings.documents)],
+        client_max_size=protocol.MAX_BODY,
+    )
+    app[_SERVICE] = service
+    app.on_startup.append(_start)
+    app.on_cleanup.append(_close)
+    app.on_response_prepare.append(_headers)
+    app.router.add_route("GET", "/v1/status", _status)
+    app.router.add_route("GET", "/v1/readers", _readers)
+    app.router.add_route("POST", "/v1/identity", _identity)
+    app.router.add_route("POST", "/v1/authenticate", _authenticate)
+    if settings.documents:
+        app.router.add_route("GET", "/v1/openapi.json", _openapi)
+        app.router.add_route("GET", "/v1/client.js", _client)
+    return app
+
+
+async def _start(app: web.Application) -> None:
+    app[_SERVICE].start()
+
+
+async def _close(app: web.Application) -> None:
+    app[_SERVICE].close()
+
+
+async def _headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "eid-agent"
+
+
+# --- the gate ------------------------------------------------------------------------
+
+
+def _gate(
+    rules: Gate, *, documents: bool
+) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Return the middleware that lets through, or answers with a problem."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        headers = request.headers
+        try:
+            rules.check_host(headers.getall("Host", []))
+            if documents and request.path in _DOCUMENTS and request.method == "GET":
+                response = await handler(request)
+                response.headers["Access-Control-Allow-Origin"] = "*"
+                return response
+            origin = rules.check_origin(headers.getall("Origin", []))
+            if request.method != "OPTIONS":
+                gate.check_own_header(headers.getall("X-EID-Agent", []))
+            if request.method == "POST":
+                gate.check_json(headers.get("Content-Type", ""))
+        except Problem as problem:
+            return _problem(request, problem)
+        request[_ORIGIN] = origin
+        response = await _answer(request, handler, origin)
+        response.headers.update(gate.cors(origin))
+        return response
+
+    return check
+
+
+async def _answer(
+    request: web.Request, handler: Handler, origin: str
+) -> web.StreamResponse:
+    """Answer what passed the gate; a failure becomes its problem."""
+    try:
+        if request.method == "OPTIONS":
+            return _preflight(request, origin)
+        return await handler(request)
+    except Problem as problem:
+        return _problem(request, problem)
+    except web.HTTPRequestEntityTooLarge:
+        return _problem(request, Problem("too-large"))
+    except web.HTTPMethodNotAllowed as refused:
+        response = _problem(request, Problem("method-not-allowed"))
+        response.headers["Allow"] = ", ".join(sorted(refused.allowed_methods))
+        return response
+    except web.HTTPNotFound:
+        return _problem(request, Problem("not-found"))
+    except web.HTTPException:
+        return _problem(request, Problem("invalid-request"))
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        _log.error("unexpected %s at %s", type(error).__name__, _place(error))
+        return _problem(request, Problem("internal-error"))
+
+
+def _place(error: Exception) -> str:
+    """Return where it was raised; its values could be a person's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return ", ".join(f"{frame.filename}:{frame.lineno}" for frame in frames[-3:])
+
+
+def _preflight(request: web.Request, origin: str) -> web.Response:
+    methods = _METHODS.get(request.path)
+    if methods is None:
+        raise Problem("not-found")
+    return web.Response(status=204, headers=gate.preflight(origin, methods))
+
+
+def _problem(request: web.Request, problem: Problem) -> web.Response:
+    service = request.app[_SERVICE]
+    lang = protocol.choose_language(
+        None, request.headers.get("Accept-Language", ""), service.settings.lang
+    )
+    return web.json_response(
+        problem.to_json(problem.lang or lang),
+        status=problem.status,
+        content_type="application/problem+json",
+    )
+
+
+# --- the calls -----------------------------------------------------------------------
+
+
+async def _status(request: web.Request) -> web.Response:
+    return web.json_response(await request.app[_SERVICE].status(request[_ORIGIN]))
+
+
+async def _readers(request: web.Request) -> web.Response:
+    return web.json_response(await request.app[_SERVICE].readers(request[_ORIGIN]))
+
+
+async def _identity(request: web.Request) -> web.Response:
+    asked = protocol.parse_identity(await request.read())
+    lang = _language(request, asked.lang)
+    with _speaking(lang):
+        service = request.app[_SERVICE]
+        body = await service.identity(request[_ORIGIN], asked, lang)
+    return web.json_response(body)
+
+
+async def _authenticate(request: web.Request) -> web.Response:
+    asked = protocol.parse_authenticate(await request.read())
+    lang = _language(request, asked.lang)
+    with _speaking(lang):
+        service = request.app[_SERVICE]
+        token = await service.authenticate(request[_ORIGIN], asked, lang)
+    return web.json_response(token)
+
+
+def _language(request: web.Request, asked: str | None) -> str:
+    accept = request.headers.get("Accept-Language", "")
+    default = request.app[_SERVICE].settings.lang
+    return protocol.choose_language(asked, accept, default)
+
+
+class _speaking:  # noqa: N801  (reads as a phrase in a `with`)
+    """Lets a problem speak the language that the body asked for."""
+
+    def __init__(self, lang: str) -> None:
+        self._lang = lang
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, Problem):
+            error.lang = self._lang
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    return web.json_response(
+        openapi.description(request.app[_SERVICE].settings.version)
+    )
+
+
+async def _client(_request: web.Request) -> web.Response:
+    script = files("agent.web") / "client.js"
+    return web.Response(
+        text=script.read_text(encoding="utf-8"), content_type="text/javascript"
+    )
