@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -150,8 +151,11 @@ class PcscReaders:
 
     def readers(self) -> tuple[ReaderState, ...]:
         """Return the readers now; ServiceUnavailable."""
-        with _context() as context:
-            return _look(context, self._pads)
+        for _ in range(_LOOKS):
+            with contextlib.suppress(NoReader), _context() as context:
+                return _look(context, self._pads)
+            time.sleep(_SETTLE_SECONDS)  # one came or went between two calls
+        return ()
 
     def connect(self, name: str) -> Channel:
         """Connect to the card in a reader, shared with other programs."""
@@ -168,6 +172,7 @@ _NO_NEWS = frozenset(
 )
 #: Pause before looking again when readers came or went while being looked at.
 _SETTLE_SECONDS = 0.1
+_LOOKS = 10
 _CANCEL_SECONDS = 0.05
 _CANCELS = 100
 

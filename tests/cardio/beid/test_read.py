@@ -176,6 +176,18 @@ def test_a_kids_card_has_no_certificates() -> None:
         assert len(recorder.sent) == 2
 
 
+@pytest.mark.parametrize(("name", "has"), [("adult", True), ("kids", False)])
+def test_a_look_at_the_certificate_is_two_commands(name: str, has: bool) -> None:
+    """Whether a card can log in shows in the first bytes of one file."""
+    recorder = Recorder(virtual_channel(load_profile(name)))
+    card = _card(recorder)
+    recorder.sent.clear()
+    assert card.has_certificate(EF.AUTHENTICATION) is has
+    assert len(recorder.sent) == 2
+    absent = BeidCard(ScriptedChannel(("00A4080C", "6A82")))
+    assert not absent.has_certificate(EF.AUTHENTICATION)
+
+
 def test_a_missing_file_is_absent() -> None:
     """1.7 has no basic key: absent as a file, missing as a certificate."""
     card = _card(virtual_channel(load_profile("adult-1.7")))

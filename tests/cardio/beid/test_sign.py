@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 
@@ -298,6 +299,35 @@ def test_the_pin_leaves_no_trace(caplog: pytest.LogCaptureFixture) -> None:
     assert "> 00 20 00 01 08 **" in caplog.text
     assert "864297" not in shown
     _assert_wiped(recorder)
+
+
+class KeepingPin(Pin):
+    """A PIN that keeps the blocks it gave out, to look at them afterwards."""
+
+    def __init__(self, digits: bytearray) -> None:
+        self.blocks: list[bytearray] = []
+        super().__init__(digits)
+
+    def block(self) -> bytearray:
+        """Give out a block and keep it."""
+        self.blocks.append(super().block())
+        return self.blocks[-1]
+
+
+@pytest.mark.parametrize("answer", [None, "63C2", "6C08", CardReset()], ids=repr)
+def test_the_pin_block_is_wiped(answer: Answer | None) -> None:
+    """After a signature, a refusal and a reset alike the block holds zeros."""
+    profile = _profile("1.8")
+    channel = virtual_channel(profile)
+    if answer is not None:
+        channel = Fault(channel, is_ins(INS.VERIFY), answer)
+    card = BeidCard(channel)
+    card.recognise()
+    expected = Expected(profile.chip_serial, 3)
+    with KeepingPin(bytearray(b"1234")) as pin, contextlib.suppress(CardError):
+        card.sign(Key.AUTHENTICATION, ES384, _digest("1.8"), pin, expected)
+    assert len(pin.blocks) == 1
+    assert not any(pin.blocks[0])
 
 
 @pytest.mark.parametrize(
