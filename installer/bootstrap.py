@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import os
 import shlex
 import shutil
@@ -211,10 +212,8 @@ def demo(arguments: Sequence[str]) -> int:
 
 def uses_pcsc(arguments: Sequence[str]) -> bool:
     """Tell whether the demo's arguments ask for a card in a PC/SC reader."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(pair == ("--card", "pcsc") for pair in pairs) or (
-        "--card=pcsc" in arguments
-    )
+    pairs = itertools.pairwise(arguments)
+    return ("--card", "pcsc") in pairs or "--card=pcsc" in arguments
 
 
 def hand_over(command: Sequence[str]) -> int:

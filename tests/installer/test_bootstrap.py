@@ -1,0 +1,212 @@
+"""The two commands of the README, without installing anything."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "installer" / "bootstrap.py"
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="apt is Debian's")
+
+
+@pytest.fixture
+def bootstrap() -> ModuleType:
+    """The script as a module, not yet run."""
+    spec = importlib.util.spec_from_file_location("bootstrap", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is the whole PATH; each program in it logs how it was called."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def program(folder: Path, name: str, *, prints: str = "", status: int = 0) -> None:
+    """Put a program into the folder that prints, logs its arguments and exits."""
+    path = folder / name
+    log = shlex.quote(str(folder.parent / "log"))
+    path.write_text(
+        f"#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >> {log}\n"
+        f"printf '%s\\n' '{prints}'\nexit {status}\n",
+        encoding="ascii",
+    )
+    path.chmod(0o755)
+
+
+def calls(folder: Path) -> list[str]:
+    """Return the commands that were called, in order (arguments may hold newlines)."""
+    names = {path.name for path in folder.iterdir()}
+    lines = (folder.parent / "log").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.partition(" ")[0] in names]
+
+
+@pytest.mark.parametrize("words", [[], ["dmeo"], ["--demo"]])
+def test_anything_but_the_two_commands_is_wrong_usage(words: list[str]) -> None:
+    """Exit 2 and the usage on stderr."""
+    result = subprocess.run(
+        [sys.executable, SCRIPT, *words], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "bootstrap.py demo" in result.stderr
+    assert result.stdout == ""
+
+
+def test_help_is_no_failure() -> None:
+    """Exit 0 and the usage on stdout."""
+    result = subprocess.run(
+        [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0
+    assert "bootstrap.py test" in result.stdout
+
+
+def test_an_old_python_can_read_the_script_far_enough_to_say_so() -> None:
+    """The syntax is that of 3.8, whatever the functions use."""
+    ast.parse(SCRIPT.read_text(encoding="utf-8"), feature_version=(3, 8))
+
+
+def test_an_old_python_is_told_what_is_needed(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One sentence with the version, exit 1."""
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2))
+    assert bootstrap.main(["demo"]) == 1
+    assert "3.11" in capsys.readouterr().err
+
+
+def test_it_needs_the_standard_library_alone() -> None:
+    """A fresh machine has nothing else."""
+    tree = ast.parse(SCRIPT.read_text(encoding="utf-8"))
+    names = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert names <= sys.stdlib_module_names | {"__future__"}
+
+
+@posix
+def test_missing_packages_are_installed_as_root(
+    bootstrap: ModuleType, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """apt-get update once, then exactly the packages that are missing."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    program(programs, "dpkg-query", prints="gcc installed")
+    program(programs, "apt-get")
+    program(programs, "env")
+    bootstrap.need_packages(["gcc", "pcscd"])
+    asked, update, install = calls(programs)
+    assert asked.startswith("dpkg-query")
+    assert update == "apt-get update"
+    assert install.endswith("--no-install-recommends pcscd")
+
+
+@posix
+def test_nothing_is_called_when_nothing_is_missing(
+    bootstrap: ModuleType, programs: Path
+) -> None:
+    """The second run does not touch apt."""
+    program(programs, "dpkg-query", prints="gcc installed")
+    bootstrap.need_packages(["gcc"])
+    assert len(calls(programs)) == 1
+
+
+@posix
+def test_without_root_it_prints_the_exact_command(
+    bootstrap: ModuleType, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No sudo, no root: a person can copy the line."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    program(programs, "dpkg-query")
+    with pytest.raises(bootstrap.SetupError) as caught:
+        bootstrap.need_packages(["pcscd"])
+    command = "sudo apt-get install --yes --no-install-recommends pcscd"
+    assert command in str(caught.value)
+
+
+@posix
+def test_a_failing_apt_stops_everything(
+    bootstrap: ModuleType, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the program; what apt said stands above it."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    program(programs, "dpkg-query")
+    program(programs, "apt-get", status=100)
+    with pytest.raises(bootstrap.SetupError, match="100"):
+        bootstrap.need_packages(["pcscd"])
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], False),
+        (["--no-browser"], False),
+        (["--card", "virtual"], False),
+        (["--card", "pcsc"], True),
+        (["--card=pcsc", "--no-browser"], True),
+        (["--persona", "pcsc"], False),
+    ],
+)
+def test_only_the_real_service_needs_its_packages(
+    bootstrap: ModuleType, words: list[str], wanted: bool
+) -> None:
+    """`demo` alone needs neither pcscd nor a compiler."""
+    assert bootstrap.uses_pcsc(words) is wanted
+
+
+def test_the_demo_locks_need_no_compiler(bootstrap: ModuleType) -> None:
+    """pyscard, which has no wheel for Linux, is only in the card's lock."""
+    for name in bootstrap.DEMO_LOCKS:
+        text = (bootstrap.LOCKS / name).read_text(encoding="utf-8")
+        assert "pyscard==" not in text
+    assert "pyscard==" in (bootstrap.LOCKS / "card.txt").read_text(encoding="utf-8")
+
+
+def test_every_check_runs_and_the_tests_come_last(bootstrap: ModuleType) -> None:
+    """CI reads pytest's summary in the last line; arguments are pytest's."""
+    commands = bootstrap.checks(["-k", "pin"])
+    assert commands[-1] == ["pytest", "-k", "pin"]
+    assert [command[0] for command in commands[:-1]] == [
+        "ruff",
+        "ruff",
+        "mypy",
+        "mypy",
+        "mypy",
+        "lint-imports",
+    ]
+    platforms = {command[2] for command in commands if command[0] == "mypy"}
+    assert platforms == {"linux", "win32", "darwin"}
+
+
+def test_ci_calls_the_readmes_command() -> None:
+    """There is one way to run everything."""
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "set -eu" in text
+    assert "python3 installer/bootstrap.py test" in text
+    assert os.access(ROOT / ".ci" / "run", os.X_OK) or sys.platform == "win32"
