@@ -137,7 +137,7 @@ async def _run(
         ]
         with contextlib.ExitStack() as stack:
             if not options.no_browser:
-                await asyncio.to_thread(_browse, stack, url, endpoints)
+                await asyncio.to_thread(_browse, stack, url, endpoints, folder)
             await stop.wait()
         await runner.cleanup()
     return 0
@@ -145,7 +145,7 @@ async def _run(
 
 def _browse(stack: contextlib.ExitStack, url: str, endpoints: list[Endpoint]) -> None:
     """Open the portal in a browser of its own, or say why that cannot be."""
-    opened = open_browser(url, endpoints)
+    opened = open_browser(url, endpoints, folder)
     if isinstance(opened, Opened):
         stack.enter_context(opened)
         return

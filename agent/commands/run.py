@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from agent import gate, tls
@@ -68,7 +69,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     stop = stop_on_signals()
     async with endpoint(source, settings, files.context(), options.port) as listening:
-        actions = {
+        actions: dict[str, Callable[[], None]] = {
             "show": lambda: say("started a second time; the agent is here"),
             "quit": partial(_set_soon, loop, stop),
         }
