@@ -1,0 +1,175 @@
+"""From the portal's page to the receipt, with the virtual card in the process."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from cardio.beid.identity import parse_address, parse_identity
+from cardio.files import EF
+from cardio.virtual.profile import load_profile
+from tests.e2e.harness import needs_chromium, visit
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+
+async def test_from_start_to_receipt() -> None:
+    """Log in, see the card's own name and address, confirm, get a receipt, log out."""
+    card = load_profile("adult")
+    identity = parse_identity(card.files[EF.IDENTITY])
+    address = parse_address(card.files[EF.ADDRESS])
+    async with visit() as visitor:
+        page = visitor.page
+        assert "TEST" in await page.locator(".notice").inner_text()
+        question = await visitor.log_in()
+        assert visitor.demo.portal.rstrip("/").removeprefix("https://") in question
+        await visitor.page.wait_for_selector('main[data-step="read"]')
+        assert "terminalvenster" in await visitor.text()
+        consent = await visitor.demo.program.question()
+        assert "wachtlijst" in consent
+        await visitor.demo.program.answer("y")
+        await visitor.state("data")
+        shown = await visitor.text()
+        for value in (identity.surname, identity.given_names):
+            assert value
+            assert value in shown
+        for value in (address.street_and_number, address.municipality):
+            assert value
+            assert value in shown
+        await visitor.click("Ja, ik wil op de wachtlijst blijven")
+        await visitor.state("receipt")
+        receipt = await visitor.text()
+        assert "WL-2" in receipt
+        assert str(identity.surname) in receipt
+        assert page.url == visitor.demo.portal
+        await page.reload()
+        await visitor.state("receipt")
+        await page.locator("main").get_by_role("button", name="Afmelden").click()
+        await visitor.state("start")
+        assert str(identity.surname) not in await page.content()
+        await page.reload()
+        await visitor.state("start")
+        assert visitor.posts() == ["POST /v1/authenticate", "POST /v1/identity"]
+
+
+async def test_a_wrong_pin_is_one_request_and_one_try() -> None:
+    """The page says how many tries are left; nothing is sent again by itself."""
+    async with visit() as visitor:
+        await visitor.log_in("9999")
+        await visitor.state("error", "pin-incorrect")
+        assert "nog 2 pogingen" in await visitor.text()
+        assert visitor.posts() == ["POST /v1/authenticate"]
+        await visitor.click("Probeer opnieuw")
+        question = await visitor.demo.program.question()
+        assert "2" in question
+        await visitor.demo.program.answer("1234")
+        assert (await visitor.demo.program.question()).endswith("[y/n] ")
+        assert visitor.posts().count("POST /v1/authenticate") == 2
+
+
+async def test_the_last_try_is_asked_for_and_blocks() -> None:
+    """With one try left a deliberate yes comes first; then the page names the way."""
+    async with visit("--persona", "one-try") as visitor:
+        await visitor.click("Aanmelden met eID")
+        assert (await visitor.demo.program.question()).endswith("[y/n] ")
+        await visitor.demo.program.answer("y")
+        assert (await visitor.demo.program.question()).endswith("PIN: ")
+        await visitor.demo.program.answer("9999")
+        await visitor.page.wait_for_selector('main[data-state="error"]')
+        text = await visitor.text()
+        assert "geblokkeerd" in text
+        assert "dienst Bevolking" in text
+
+
+@pytest.mark.parametrize(
+    ("persona", "code", "words"),
+    [
+        ("blocked", "pin-blocked", ["gemeente", "april 2021", "PUK"]),
+        ("kids", "no-certificate", ["certificaat", "Kids-ID"]),
+        ("expired", "certificate-expired", ["vervallen", "nieuwe identiteitskaart"]),
+    ],
+)
+async def test_cards_that_cannot_log_in(
+    persona: str, code: str, words: list[str]
+) -> None:
+    """The page says why and what to do; the terminal asks nothing."""
+    async with visit("--persona", persona) as visitor:
+        await visitor.click("Aanmelden met eID")
+        await visitor.state("error", code)
+        text = await visitor.text()
+        assert all(word in text for word in words)
+        assert visitor.posts() == ["POST /v1/authenticate"]
+        assert await visitor.demo.program.asked_nothing_more()
+
+
+@pytest.mark.parametrize("persona", ["adult-1.7", "foreigner", "long-names"])
+async def test_other_cards_reach_their_data(persona: str) -> None:
+    """RSA cards, foreigners' cards and long names come through as well."""
+    identity = parse_identity(load_profile(persona).files[EF.IDENTITY])
+    async with visit("--persona", persona) as visitor:
+        await visitor.to_data()
+        assert str(identity.surname) in await visitor.text()
+
+
+async def test_the_person_says_no() -> None:
+    """A refused reading shows no data; a new click asks for the reading alone."""
+    async with visit() as visitor:
+        await visitor.log_in()
+        await visitor.demo.program.question()
+        await visitor.demo.program.answer("n")
+        await visitor.state("error", "user-denied")
+        assert "gestopt" in await visitor.text()
+        await visitor.click("Probeer opnieuw")
+        assert (await visitor.demo.program.question()).endswith("[y/n] ")
+        await visitor.demo.program.answer("y")
+        await visitor.state("data")
+        assert visitor.posts().count("POST /v1/authenticate") == 1
+
+
+async def test_stopping_on_the_page_ends_the_question() -> None:
+    """The agent's question is over, and the next click gets a new one."""
+    async with visit() as visitor:
+        await visitor.click("Aanmelden met eID")
+        await visitor.demo.program.question()
+        await visitor.click("Stoppen")
+        await visitor.state("error", "user-cancelled")
+        await visitor.demo.program.expect("voorbij")
+        await visitor.click("Probeer opnieuw")
+        assert (await visitor.demo.program.question()).endswith("PIN: ")
+
+
+async def test_the_agent_ends_while_the_page_waits() -> None:
+    """The page notices at once and says what to do."""
+    async with visit() as visitor:
+        await visitor.click("Aanmelden met eID")
+        await visitor.demo.program.question()
+        await visitor.demo.program.stop(signal.SIGKILL)
+        await visitor.state("error", "agent-unavailable")
+        text = await visitor.text()
+        assert "Start de eID-agent" in text
+
+
+async def test_the_agent_is_not_there() -> None:
+    """With no agent on the port the portal says so before asking for anything."""
+    async with visit() as visitor:
+        await visitor.page.context.set_offline(False)
+        await visitor.page.route(
+            f"{visitor.demo.agent}/**", lambda route: route.abort("connectionrefused")
+        )
+        await visitor.click("Aanmelden met eID")
+        await visitor.state("error", "agent-unavailable")
+        assert visitor.posts() == []
+
+
+async def test_the_session_ends_on_the_page_too() -> None:
+    """After a quarter of an hour the page holds no data any more."""
+    async with visit() as visitor:
+        await visitor.page.clock.install()
+        await visitor.page.reload()
+        await visitor.state("start")
+        await visitor.to_data()
+        await visitor.page.clock.fast_forward("15:01")
+        await visitor.state("error", "session-ended")
+        surname = str(parse_identity(load_profile("adult").files[EF.IDENTITY]).surname)
+        assert surname not in await visitor.page.content()
