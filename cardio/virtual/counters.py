@@ -1,48 +1,56 @@
-"""The counters that a chip keeps without power: tries left, internal authentications.
+"""What a chip remembers without power: tries left, chip authentications.
 
-`Counters` forgets with the process, `FileCounters` writes one small file.
+`Counters` lives with the card object; `FileCounters` touches one small file.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass
 class Counters:
-    """Tries left (None: as the profile says) and INTERNAL AUTHENTICATE calls."""
+    """Tries left (None: still as personalised) and INTERNAL AUTHENTICATE calls."""
 
     tries: int | None = None
     authentications: int = 0
 
-    def changed(self) -> None:
-        """Called after each change."""
+    def save(self) -> None:
+        """Make the present values last; OSError when that fails."""
 
 
 class FileCounters(Counters):
-    """Counters that survive restarts in `folder`, for one card by its chip serial."""
+    """Counters of one card, by its chip number, that survive restarts in `folder`.
+
+    Raises OSError when the folder cannot be used, ValueError when the card's file in
+    it is damaged. The PIN itself is not kept: a changed one ends with the process.
+    """
 
     def __init__(self, folder: Path, chip_serial: bytes) -> None:
         super().__init__()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = folder / f"{chip_serial.hex()}.json"
-        if self._path.is_file():
+        if self._path.exists():
             self._load()
 
     def _load(self) -> None:
         try:
-            stored = json.loads(self._path.read_text(encoding="utf-8"))
-            tries, calls = int(stored["tries"]), int(stored["authentications"])
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{self._path.name} is damaged; remove it") from None
-        self.tries = min(max(tries, 0), 3)
-        self.authentications = max(calls, 0)
+            stored = json.loads(self._path.read_bytes())
+            tries, calls = stored["tries"], stored["authentications"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"{self._path} is damaged") from error
+        if type(tries) is not int or type(calls) is not int or tries < 0 or calls < 0:
+            raise ValueError(f"{self._path} is damaged")
+        self.tries, self.authentications = tries, calls
 
-    def changed(self) -> None:
-        """Write the file anew, in one step."""
-        fields = {"tries": self.tries, "authentications": self.authentications}
-        work = self._path.with_suffix(".new")
-        work.write_text(json.dumps(fields), encoding="utf-8")
-        work.replace(self._path)
+    def save(self) -> None:
+        """Replace the file in one step."""
+        values = {"tries": self.tries, "authentications": self.authentications}
+        handle, new = tempfile.mkstemp(dir=self._path.parent, prefix=".new-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(values, file)
+        Path(new).replace(self._path)

@@ -1,264 +1,289 @@
 """The people on the virtual cards, all invented; pure data, no I/O.
 
-Values are written as issued cards write them. The national numbers have right check
-digits and order numbers from the top of the range, which nobody is given.
+Texts stand as issued cards write them. Cards that have not expired were issued some
+years before the current one and run for some years more, so that they never go stale.
+National numbers have right check digits and an order number (998, 997) that no day has
+enough births for.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+_YEAR = datetime.datetime.now(datetime.UTC).year
 
 
 @dataclass(frozen=True)
 class Persona:
-    """One card holder.
+    """One card holder and the card's particulars.
 
-    `identity` maps the tags 03 to 1F (without chip number and hashes) to what the card
-    stores, `address` the tags 01 to 03. Dates of the certificates are ISO 8601.
-    `applets` are those that the card can be personalised for, the first its own.
+    `identity` holds the texts of EF(ID#RN) by tag, without what only a chip can give:
+    its number (02) and the hashes of photo (11) and basic key (1A). `address` holds
+    those of EF(ID#Address). `valid` are the card's and the certificates' first and
+    last day. `applets` are those that such a card exists with, its own first.
+    `certificates` is False where the holder's keys and certificates are absent.
     """
 
     name: str
     applets: tuple[str, ...]
-    identity: Mapping[int, str]
-    address: Mapping[int, str]
-    given_names: str
-    issued: str
-    expires: str
-    card_number: str
+    birth: datetime.date
+    valid: tuple[datetime.date, datetime.date]
+    identity: Mapping[int, str] = field(repr=False)
+    address: Mapping[int, str] = field(repr=False)
+    tries: int = 3
     certificates: bool = True
     foreigner: bool = False
-    tries: int = 3
-    tags_1_8: Mapping[int, str] = field(default_factory=dict)
+    photo: str = "adult.jpg"
+
+    @property
+    def applet(self) -> str:
+        """The applet of the card unless another is asked for."""
+        return self.applets[0]
 
     @property
     def surname(self) -> str:
-        """The family name, tag 07."""
+        """The surname (tag 07)."""
         return self.identity[0x07]
 
     @property
+    def given_names(self) -> str:
+        """The first two given names (tag 08)."""
+        return self.identity[0x08]
+
+    @property
     def national_number(self) -> str:
-        """Eleven digits, tag 06."""
+        """Eleven digits (tag 06)."""
         return self.identity[0x06]
 
 
-def national_number(birth: str, order: int) -> str:
-    """Return YYMMDD, order number and check digits for a birth date in ISO 8601."""
-    nine = birth[2:4] + birth[5:7] + birth[8:10] + f"{order:03}"
-    full = int(nine) if birth < "2000" else int("2" + nine)
-    return f"{nine}{97 - full % 97:02}"
+def national_number(birth: datetime.date, order: int) -> str:
+    """Return date, order number (odd: man, even: woman) and check digits."""
+    nine = f"{birth:%y%m%d}{order:03}"
+    century = 2_000_000_000 if birth.year >= 2000 else 0
+    return f"{nine}{97 - (century + int(nine)) % 97:02}"
 
 
-def card_number(ten: str) -> str:
-    """Return a citizen's card number: ten digits and their check digits."""
+def _card_number(ten: str) -> str:
+    """Return a citizen's card number: ten digits and their remainder by 97."""
     return f"{ten}{int(ten) % 97 or 97:02}"
 
 
-def _identity(
+def _day(text: str) -> datetime.date:
+    return datetime.date.fromisoformat(text)
+
+
+_TEN_YEARS = (_day(f"{_YEAR - 2}-03-11"), _day(f"{_YEAR + 8}-03-11"))
+_CITIZEN = ("1.8", "1.7")
+
+
+def _persona(
+    name: str,
     *,
-    birth: str,
-    written_birth: str,
-    order: int,
+    card: str,
+    birth: datetime.date,
+    written: str,
     sex: str,
     surname: str,
-    given_names: str,
-    initial: str,
-    born_at: str,
+    given: str,
+    initial: str = "",
+    nationality: str,
+    birthplace: str,
     issued_at: str,
-    valid: tuple[str, str],
-    nationality: str = "Belg",
-    document: str = "1",
+    address: tuple[str, str, str],
+    valid: tuple[datetime.date, datetime.date] = _TEN_YEARS,
+    applets: tuple[str, ...] = _CITIZEN,
     noble: str = "",
-) -> dict[int, str]:
-    """Return the tags that every card has."""
-    return {
-        0x03: _dotted(valid[0]),
-        0x04: _dotted(valid[1]),
+    document: str = "1",
+    more: Mapping[int, str] | None = None,
+    tries: int = 3,
+    certificates: bool = True,
+    foreigner: bool = False,
+    photo: str = "adult.jpg",
+) -> Persona:
+    """Put a persona together from readable values; `written` is the birth date."""
+    texts = {
+        0x01: card,
+        0x03: f"{valid[0]:%d.%m.%Y}",
+        0x04: f"{valid[1]:%d.%m.%Y}",
         0x05: issued_at,
-        0x06: national_number(birth, order),
+        0x06: national_number(birth, 997 if sex == "M" else 998),
         0x07: surname,
-        0x08: given_names,
+        0x08: given,
         0x09: initial,
         0x0A: nationality,
-        0x0B: born_at,
-        0x0C: written_birth,
+        0x0B: birthplace,
+        0x0C: written,
         0x0D: sex,
         0x0E: noble,
         0x0F: document,
         0x10: "0",
+        **(more or {}),
     }
-
-
-def _dotted(iso: str) -> str:
-    year, month, day = iso.split("-")
-    return f"{day}.{month}.{year}"
-
-
-_VALID = ("2024-03-11", "2034-03-11")
-_LONG_AGO = ("2012-05-04", "2022-05-04")
-
-
-def _woman_of_gent(name: str, tries: int, order: int) -> Persona:
-    """Return the same kind of person with another number of tries left."""
     return Persona(
         name=name,
-        applets=("1.8", "1.7"),
-        identity=_identity(
-            birth="1985-05-12",
-            written_birth="12 MEI  1985",
-            order=order,
-            sex="V",
-            surname="Proefkonijn",
-            given_names="Lotte Maria",
-            initial="A",
-            born_at="Gent",
-            issued_at="Gent",
-            valid=_VALID,
-        ),
-        address={0x01: "Teststraat 12 bus 3", 0x02: "9000", 0x03: "Gent"},
-        given_names="Lotte Maria",
-        issued=_VALID[0],
-        expires=_VALID[1],
-        card_number=card_number(f"5920000{order}"),
+        applets=applets,
+        valid=valid,
+        birth=birth,
+        identity=texts,
+        address=dict(enumerate(address, start=1)),
         tries=tries,
+        certificates=certificates,
+        foreigner=foreigner,
+        photo=photo,
     )
 
 
-_PERSONAS = (
-    _woman_of_gent("adult", 3, 998),
-    Persona(
-        name="adult-1.7",
+_ALL = (
+    _persona(
+        "adult",
+        card=_card_number("5920000100"),
+        birth=_day("1985-03-07"),
+        written="07 MAAR 1985",
+        sex="V",
+        surname="Voorbeeld",
+        given="Lotte Maria",
+        initial="A",
+        nationality="Belg",
+        birthplace="Gent",
+        issued_at="Gent",
+        address=("Teststraat 12 bus 3", "9000", "Gent"),
+    ),
+    _persona(
+        "adult-1.7",
+        card=_card_number("5917000200"),
+        birth=_day("1979-06-03"),
+        written="03 JUIN 1979",
+        sex="M",
+        surname="Essai-Dupont",
+        given="Julien René",
+        initial="P",
+        nationality="Belge",
+        birthplace="Liège",
+        issued_at="Bruxelles",
+        address=("Rue de l'Épreuve 7", "1000", "Bruxelles"),
         applets=("1.7",),
-        identity=_identity(
-            birth="1979-06-03",
-            written_birth="03 JUIN 1979",
-            order=997,
-            sex="M",
-            surname="Essai-Dupont",
-            given_names="Julien René",
-            initial="P",
-            born_at="Liège",
-            issued_at="Bruxelles",
-            valid=("2019-09-02", "2029-09-02"),
-            nationality="Belge",
-        ),
-        address={0x01: "Rue de l'Épreuve 7", 0x02: "1000", 0x03: "Bruxelles"},
-        given_names="Julien René",
-        issued="2019-09-02",
-        expires="2029-09-02",
-        card_number=card_number("5917000997"),
+        valid=(_day(f"{_YEAR - 7}-09-02"), _day(f"{_YEAR + 3}-09-02")),
     ),
-    Persona(
-        name="foreigner",
+    # Document type 36 (F+ in the layout of Regulation 1030/2002) came with applet 1.8.
+    _persona(
+        "foreigner",
+        card="B000000300",
+        birth=_day("1992-03-17"),
+        written="17.MÄR.1992",
+        sex="W",
+        surname="Testouri Beispiel",
+        given="Nadia",
+        nationality="Tunesien",
+        birthplace="Tunis",
+        issued_at="Eupen",
+        address=("Prüfweg 5", "4700", "Eupen"),
         applets=("1.8",),
-        identity=_identity(
-            birth="1992-03-17",
-            written_birth="17.MÄR.1992",
-            order=996,
-            sex="W",
-            surname="El Mansouri Proef",
-            given_names="Nadia",
-            initial="",
-            born_at="Tétouan",
-            issued_at="Eupen",
-            valid=_VALID,
-            nationality="Marokko",
-            document="36",
-        )
-        | {
-            0x12: "00",
-            0x13: "",
-            0x14: "",
-            0x15: "01.02.2016-MA",
-            0x16: "7",
-            0x17: "",
+        document="36",
+        more={
+            0x12: "01",  # duplicate
+            0x13: "5",  # researcher
+            0x14: "",  # member of family, by being there
+            0x15: "20.06.2016-TN",  # protection: date and country
+            0x16: "7",  # labour market: unlimited
+            0x17: "0000.000.097",  # a VAT number in form, of nobody
             0x18: "",
-            0x19: "",
+            0x19: "TEST/2021/0001",
+            0x1B: "",
+            0x1C: "C",
+            0x1D: "",
+            0x1E: "",
+            0x1F: f"01.06.{_YEAR - 3}",
         },
-        address={0x01: "Prüfweg 5", 0x02: "4700", 0x03: "Eupen"},
-        given_names="Nadia",
-        issued=_VALID[0],
-        expires=_VALID[1],
-        card_number="B000000996",
         foreigner=True,
-        tags_1_8={0x1B: "", 0x1C: "", 0x1D: "", 0x1E: "", 0x1F: "11.03.2024"},
     ),
-    Persona(
-        name="kids",
-        applets=("1.8", "1.7"),
-        identity=_identity(
-            birth="2017-10-09",
-            written_birth="09 OKT  2017",
-            order=995,
-            sex="M",
-            surname="Proefkonijn",
-            given_names="Milan",
-            initial="",
-            born_at="Gent",
-            issued_at="Gent",
-            valid=("2024-03-11", "2029-03-11"),
-            document="6",
-        ),
-        address={0x01: "Teststraat 12 bus 3", 0x02: "9000", 0x03: "Gent"},
-        given_names="Milan",
-        issued="2024-03-11",
-        expires="2029-03-11",
-        card_number=card_number("6100000995"),
+    _persona(
+        "kids",
+        card=_card_number("6100000400"),
+        birth=_day(f"{_YEAR - 8}-10-09"),
+        written=f"09 OKT  {_YEAR - 8}",
+        sex="M",
+        surname="Voorbeeld",
+        given="Milan",
+        nationality="Belg",
+        birthplace="Gent",
+        issued_at="Gent",
+        address=("Teststraat 12 bus 3", "9000", "Gent"),
+        valid=(_day(f"{_YEAR - 1}-03-11"), _day(f"{_YEAR + 2}-03-11")),
+        document="6",
         certificates=False,
+        photo="child.jpg",
     ),
-    Persona(
-        name="long-names",
-        applets=("1.8", "1.7"),
-        identity=_identity(
-            birth="1960-08-21",
-            written_birth="21 AUG  1960",
-            order=993,
-            sex="M",
-            surname="van Proefschrift-Überprüfung d'Épreuves du Très Long Nom",
-            given_names="Maximiliaan-Alexander Jean-Baptiste Émile-François Zoë",
-            initial="Ï",
-            born_at="Saint-Étienne-des-Épreuves-sur-l'Escaut",
-            issued_at="Sint-Pieters-Proefleeuw-bij-Brussel",
-            valid=_VALID,
-            nationality="Belg en burger van het Koninkrijk der Proefnemingen",
-            noble="Burggraaf van Proef",
+    # Each text as long as its field allows, in characters and in bytes.
+    _persona(
+        "long-names",
+        card=_card_number("5920000500"),
+        birth=_day("1990-09-15"),
+        written="15 SEPT 1990",
+        sex="F",
+        surname="Vôörbëëldñààm-Prœfpérsööñ d'Ûîtgèströkkèñ Ôûtrè-Lôñgûé Ëxémplê",
+        given="Märië-Chrïstïnë Élïsàbëth Fränçöïsë Téödör Âññàbëllë",
+        initial="Ṣ",
+        nationality="Bürgèr vàñ hét Köñinkrîjk dèr Prœfnèmïngën ën Tëst",
+        birthplace="Ëğlïsë-Ñötrë-Dâmë-dë-l'Épréüvë-äü-Fôrêtš",
+        issued_at="Sïnt-Pïeters-Proefleeuw-aan-de-Zénne-Tésté",
+        noble="Bürggräfïñ vöñ Prœfëé",
+        address=(
+            "Burgemeester d'Épreuve-van-Testelmansplein 1234 bus 0056 AB",
+            "1600",
+            "Sint-Pieters-Proefleeuw-aan-de-Zenne-Bövenkant",
         ),
-        address={
-            0x01: "Burgemeester Proefpersoon-van-Testelmansplein 1234 bus 0056",
-            0x02: "1600",
-            0x03: "Sint-Pieters-Proefleeuw-aan-de-Zenne-Boven",
-        },
-        given_names="Maximiliaan-Alexander Jean-Baptiste Émile-François Zoë",
-        issued=_VALID[0],
-        expires=_VALID[1],
-        card_number=card_number("5920000993"),
     ),
-    Persona(
-        name="expired",
-        applets=("1.8", "1.7"),
-        identity=_identity(
-            birth="1955-02-28",
-            written_birth="28 FEB  1955",
-            order=991,
-            sex="M",
-            surname="Verlopen",
-            given_names="Jozef",
-            initial="M",
-            born_at="Brugge",
-            issued_at="Brugge",
-            valid=_LONG_AGO,
-        ),
-        address={0x01: "Oude Toetsweg 1", 0x02: "8000", 0x03: "Brugge"},
-        given_names="Jozef",
-        issued=_LONG_AGO[0],
-        expires=_LONG_AGO[1],
-        card_number=card_number("5912000991"),
+    # Young people get cards for five years: this one ran out in 2025.
+    _persona(
+        "expired",
+        card=_card_number("5920000600"),
+        birth=_day("2004-02-28"),
+        written="28 FEB  2004",
+        sex="M",
+        surname="Verlopen",
+        given="Jozef",
+        initial="M",
+        nationality="Belg",
+        birthplace="Brugge",
+        issued_at="Brugge",
+        address=("Oude Toetsweg 1", "8000", "Brugge"),
+        valid=(_day("2020-10-05"), _day("2025-10-05")),
     ),
-    _woman_of_gent("one-try", 1, 994),
-    _woman_of_gent("blocked", 0, 992),
+    _persona(
+        "one-try",
+        card=_card_number("5920000700"),
+        birth=_day("1981-12-21"),
+        written="21 DEC  1981",
+        sex="M",
+        surname="Laatstekans",
+        given="Wout Jan",
+        initial="B",
+        nationality="Belg",
+        birthplace="Mechelen",
+        issued_at="Mechelen",
+        address=("Proefplein 1", "2800", "Mechelen"),
+        tries=1,
+    ),
+    _persona(
+        "blocked",
+        card=_card_number("5920000800"),
+        birth=_day("1996-08-13"),
+        written="13.AUG. 1996",
+        sex="W",
+        surname="Gesperrt",
+        given="Anna Lena",
+        initial="K",
+        nationality="Belgier",
+        birthplace="Malmedy",
+        issued_at="Sankt Vith",
+        address=("Musterstraße 9", "4780", "Sankt Vith"),
+        tries=0,
+    ),
 )
 
-#: Every persona by its name; `adult` is the default.
-PERSONAS: Mapping[str, Persona] = {persona.name: persona for persona in _PERSONAS}
+#: Every persona by its name.
+PERSONAS: Mapping[str, Persona] = {persona.name: persona for persona in _ALL}
+#: The one that is taken when none is named.
 DEFAULT_PERSONA = "adult"

@@ -1,85 +1,103 @@
 """The PKCS#15 files of the card, byte for byte; pure, no I/O.
 
-Source: card content 5.2 (v4.01 for applet 1.7, v5.4 for 1.8, misprints corrected).
+Source: card content 5.2 and 5.3 (v4.01 up to applet 1.7, v5.4 for 1.8), without their
+misprints.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from cardio.files import EF
+from cardio.virtual.applets import Applet
 
-_DIR = "61234F0CA000000177504B43532D3135500642454C50494351043F00DF0073050603603802"
-_ODF = "A00A300804063F00DF005035A40A300804063F00DF005037A80A300804063F00DF005034"
-_AODF = (
-    "3033300F0C0942617369632050494E030206C0300304010"
-    "1A11B3019030202 0C0A0100020104020108800101 0401FF300404023F00"
+_DIR = bytes.fromhex(
+    "61 23 4F 0C A0 00 00 01 77 50 4B 43 53 2D 31 35 50 06 42 45 4C 50 49 43"
+    "51 04 3F 00 DF 00 73 05 06 03 60 38 02"
 )
-_AUTHENTICATION = "0C0E41757468656E7469636174696F6E"
-_SIGNATURE = "0C095369676E6174757265"
+_ODF = bytes.fromhex(
+    "A0 0A 30 08 04 06 3F 00 DF 00 50 35"
+    "A4 0A 30 08 04 06 3F 00 DF 00 50 37"
+    "A8 0A 30 08 04 06 3F 00 DF 00 50 34"
+)
+_AODF = bytes.fromhex(
+    "30 33 30 0F 0C 09 42 61 73 69 63 20 50 49 4E 03 02 06 C0 30 03 04 01 01"
+    "A1 1B 30 19 03 02 02 0C 0A 01 00 02 01 04 02 01 08 80 01 01 04 01 FF"
+    "30 04 04 02 3F 00"
+)
 
 
-def files(applet: str, chip_serial: bytes, present: frozenset[EF]) -> dict[EF, bytes]:
-    """Return EF(DIR), ODF, TokenInfo, AODF, PrKDF and CDF for a card.
+def files(
+    applet: Applet, chip_serial: bytes, key_bits: int, certificates: AbstractSet[EF]
+) -> dict[EF, bytes]:
+    """Return EF(DIR), ODF, TokenInfo, AODF, PrKDF and CDF of a card.
 
-    `present` holds those of AUTHENTICATION and SIGNATURE that the card has.
+    `certificates` holds AUTHENTICATION and SIGNATURE as far as the card has them.
     """
     return {
-        EF.DIR: bytes.fromhex(_DIR),
-        EF.ODF: bytes.fromhex(_ODF),
+        EF.DIR: _DIR,
+        EF.ODF: _ODF,
         EF.TOKEN_INFO: _token_info(applet, chip_serial),
-        EF.AODF: bytes.fromhex(_AODF),
-        EF.PRKDF: _prkdf(applet),
-        EF.CDF: _cdf(applet, present),
+        EF.AODF: _AODF,
+        EF.PRKDF: _prkdf(applet, key_bits),
+        EF.CDF: _cdf(applet, certificates),
     }
 
 
-def _token_info(applet: str, chip_serial: bytes) -> bytes:
-    """Serial, label BELPIC, flags; electrical personalisation 03 (1.7) or 04 (1.8)."""
-    versions = "00040040" if applet == "1.8" else "00030000"
+def _token_info(applet: Applet, chip_serial: bytes) -> bytes:
+    """Version 0, serial number, label, flags, personalisation versions."""
     return (
-        bytes.fromhex("30270201000410")
+        bytes.fromhex("30 27 02 01 00 04 10")
         + chip_serial
-        + bytes.fromhex("800642454C50494303020430 9E04" + versions)
+        + bytes.fromhex("80 06 42 45 4C 50 49 43 03 02 04 30 9E 04")
+        + applet.personalisation
     )
 
 
-def _prkdf(applet: str) -> bytes:
-    """Two private keys: RSA with its modulus length, or [0] EC with 384."""
-    outer, size = {
-        "1.8": ("A0", "0180"),
-        "1.7": ("30", "0800"),
-    }.get(applet, ("30", "0400"))
-    tail = f"A10E300C300604043F00DF000202{size}"
-    return bytes.fromhex(
-        f"{outer}3A3017{_AUTHENTICATION}030206C0040101"
-        f"300F0401020302052003 0203B802020082{tail}"
-        f"{outer}393015{_SIGNATURE}030206C0040101020101"
-        f"301004010303030600400302 03B802020083{tail}"
+def _label(text: str) -> bytes:
+    """A UTF8String."""
+    return bytes([0x0C, len(text)]) + text.encode()
+
+
+def _prkdf(applet: Applet, key_bits: int) -> bytes:
+    """Two private keys: RSA as SEQUENCE, EC under the tag [0]."""
+    outer = b"\xa0" if applet.is_1_8 else b"\x30"
+    path = bytes.fromhex("A1 0E 30 0C 30 06 04 04 3F 00 DF 00 02 02")
+    path += key_bits.to_bytes(2, "big")
+    return b"".join(
+        (
+            outer + bytes.fromhex("3A 30 17") + _label("Authentication"),
+            bytes.fromhex("03 02 06 C0 04 01 01"),
+            bytes.fromhex("30 0F 04 01 02 03 02 05 20 03 02 03 B8 02 02 00 82"),
+            path,
+            outer + bytes.fromhex("39 30 15") + _label("Signature"),
+            bytes.fromhex("03 02 06 C0 04 01 01 02 01 01"),
+            bytes.fromhex("30 10 04 01 03 03 03 06 00 40 03 02 03 B8 02 02 00 83"),
+            path,
+        )
     )
 
 
-def _cdf(applet: str, present: frozenset[EF]) -> bytes:
-    """One entry a certificate; what an absent one leaves free is zero at the end."""
-    flags, trust = ("0640", "830100") if applet == "1.8" else ("06C0", "")
-    entries = (
-        (EF.AUTHENTICATION, _AUTHENTICATION, "040102", "5038"),
-        (EF.SIGNATURE, _SIGNATURE, "040103", "5039"),
-        (EF.CA, "0C024341", "0401040101FF", "503A"),
-        (EF.ROOT, "0C04526F6F74", "0401060101FF", "503B"),
-    )
-    encoded = {
-        ef: _entry(label, identifier, fid, flags, trust)
-        for ef, label, identifier, fid in entries
+def _cdf(applet: Applet, certificates: AbstractSet[EF]) -> bytes:
+    """One entry for each certificate; what an absent one leaves is zero at the end."""
+    entries = {
+        EF.AUTHENTICATION: _entry(applet, "Authentication", b"\x04\x01\x02", b"\x38"),
+        EF.SIGNATURE: _entry(applet, "Signature", b"\x04\x01\x03", b"\x39"),
+        EF.CA: _entry(applet, "CA", b"\x04\x01\x04\x01\x01\xff", b"\x3a"),
+        EF.ROOT: _entry(applet, "Root", b"\x04\x01\x06\x01\x01\xff", b"\x3b"),
     }
-    shown = present | {EF.CA, EF.ROOT}
-    content = b"".join(entry for ef, entry in encoded.items() if ef in shown)
-    return content.ljust(sum(map(len, encoded.values())), b"\0")
+    listed = {EF.CA, EF.ROOT, *certificates}
+    content = b"".join(entry for ef, entry in entries.items() if ef in listed)
+    return content.ljust(sum(map(len, entries.values())), b"\0")
 
 
-def _entry(label: str, identifier: str, fid: str, flags: str, trust: str) -> bytes:
-    common = _sequence(bytes.fromhex(f"{label}0302{flags}040101"))
-    attributes = _sequence(bytes.fromhex(identifier + trust))
-    path = bytes.fromhex(f"A10C300A300804063F00DF00{fid}")
-    return _sequence(common + attributes + path)
+def _entry(applet: Applet, label: str, identifier: bytes, fid: bytes) -> bytes:
+    """Label and flags, identifier (with [3] implicitTrust false on 1.8), path."""
+    flags = bytes.fromhex("03 02 06 40" if applet.is_1_8 else "03 02 06 C0")
+    trust = bytes.fromhex("83 01 00" if applet.is_1_8 else "")
+    common = _sequence(_label(label) + flags + bytes.fromhex("04 01 01"))
+    path = bytes.fromhex("A1 0C 30 0A 30 08 04 06 3F 00 DF 00 50") + fid
+    return _sequence(common + _sequence(identifier + trust) + path)
 
 
 def _sequence(content: bytes) -> bytes:

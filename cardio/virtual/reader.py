@@ -1,166 +1,261 @@
-"""Virtual readers inside this process: the same seam as PC/SC, no pcscd needed.
+"""Virtual readers inside this process, on the seam of PC/SC; touches threads only.
 
-Touches threads only. A pulled card makes its open channels raise CardRemoved, watches
-wake up by a condition, transactions exclude each other per card.
+They behave like PC/SC where a client can tell: one transaction at a time per card,
+others wait; a pulled card fails its open channels, a reset one the other channels;
+watches wake without polling.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cardio.apdu import Response
 from cardio.channel import Apdu, Channel, Transaction
-from cardio.errors import CardRemoved, NoCard, NoReader
-from cardio.readers import ReaderState
+from cardio.errors import CardRemoved, CardReset, NoCard, NoReader
+from cardio.readers import ReaderSource, ReaderState, ReaderWatch
 from cardio.virtual.card import VirtualCard
 
-DEFAULT_NAME = "eID-agent Virtual Reader"
+DEFAULT_NAME = "eID-Agent Virtual Reader"
+
+
+class _Stay:
+    """One stay of a card in a reader, from insertion to removal.
+
+    `turn` guards the rest and wakes whoever waits. The card itself is called without
+    it, by the channel that holds the card, so that pulling a card never waits for it.
+    """
+
+    def __init__(self, card: VirtualCard, insertion: int) -> None:
+        self.card = card
+        self.insertion = insertion
+        self._turn = threading.Condition()
+        self._holder: VirtualChannel | None = None
+        self._depth = 0
+        self._resets = 0
+        self._removed = False
+
+    @property
+    def resets(self) -> int:
+        """How often the card was reset since it was put in."""
+        return self._resets
+
+    def take(self, channel: VirtualChannel) -> None:
+        """Wait for the card and hold it; may be nested by the same channel."""
+        with self._turn:
+            self._turn.wait_for(
+                lambda: self._removed or self._holder in (None, channel)
+            )
+            self._check(channel)
+            self._holder = channel
+            self._depth += 1
+
+    def give_back(self) -> None:
+        """Undo one `take`."""
+        with self._turn:
+            self._depth -= 1
+            if self._depth == 0:
+                self._holder = None
+                self._turn.notify_all()
+
+    def check(self, channel: VirtualChannel) -> None:
+        """Raise CardRemoved or CardReset if that has happened to the channel."""
+        with self._turn:
+            self._check(channel)
+
+    def _check(self, channel: VirtualChannel) -> None:
+        if self._removed:
+            raise CardRemoved("the card was pulled out of the virtual reader")
+        if channel.resets_seen != self._resets:
+            raise CardReset("another connection reset the card")
+
+    def reset(self, channel: VirtualChannel) -> None:
+        """Reset the card, which is news to every channel but this one."""
+        self.card.reset()
+        with self._turn:
+            self._resets += 1
+            channel.resets_seen = self._resets
+
+    def end(self) -> None:
+        """Pull the card."""
+        with self._turn:
+            self._removed = True
+            self._turn.notify_all()
 
 
 @dataclass
-class _Slot:
-    """One reader: its card, how many cards were put in, and the lock of the card."""
-
-    card: VirtualCard | None = None
+class _Reader:
+    stay: _Stay | None = None
     insertion: int = 0
-    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
-class VirtualReaders:
-    """A source of readers with virtual cards; implements `ReaderSource`."""
-
-    virtual = True
+class VirtualReaders(ReaderSource):
+    """Readers with virtual cards; safe to use from any thread."""
 
     def __init__(self, *names: str) -> None:
-        self._slots = {name: _Slot() for name in names or (DEFAULT_NAME,)}
-        self.changed = threading.Condition()
-        self.version = 0
+        self._readers = {name: _Reader() for name in names or (DEFAULT_NAME,)}
+        self._insertions = itertools.count(1)
+        self._changed = threading.Condition()
+        self._version = 0
+
+    @property
+    def virtual(self) -> bool:
+        """True: these are test cards."""
+        return True
 
     # --- what happens to the readers -------------------------------------------------
 
     def insert(self, card: VirtualCard, name: str | None = None) -> None:
-        """Put a card into a reader (the first by default); it is powered on."""
-        card.reset()
+        """Put a card into a reader, by default the first one, and power it.
+
+        Raises NoReader, and ValueError when the reader holds a card.
+        """
         with self._change():
-            slot = self._slot(name)
-            slot.card = card
-            slot.insertion += 1
+            reader = self._reader(name)
+            if reader.stay is not None:
+                raise ValueError("the virtual reader holds a card")
+            card.power_on()
+            reader.insertion = next(self._insertions)
+            reader.stay = _Stay(card, reader.insertion)
 
     def remove(self, name: str | None = None) -> None:
-        """Pull the card out."""
+        """Pull the card out of a reader, by default the first one, if it holds any."""
         with self._change():
-            self._slot(name).card = None
+            self._empty(self._reader(name))
 
     def plug(self, name: str) -> None:
-        """Add an empty reader."""
+        """Add an empty reader; ValueError when there is one of this name."""
         with self._change():
-            self._slots[name] = _Slot()
+            if name in self._readers:
+                raise ValueError("there is a virtual reader of this name")
+            self._readers[name] = _Reader()
 
     def unplug(self, name: str) -> None:
-        """Take a reader away, with the card in it."""
+        """Take a reader away, and the card in it; NoReader."""
         with self._change():
-            self._slot(name).card = None
-            del self._slots[name]
+            self._empty(self._reader(name))
+            del self._readers[name]
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        with self.changed:
+        with self._changed:
             yield
-            self.version += 1
-            self.changed.notify_all()
+            self._version += 1
+            self._changed.notify_all()
 
-    def _slot(self, name: str | None) -> _Slot:
+    def _reader(self, name: str | None) -> _Reader:
         if name is None:
-            name = next(iter(self._slots), "")
-        try:
-            return self._slots[name]
-        except KeyError:
-            raise NoReader(name) from None
+            name = next(iter(self._readers), "")
+        if name not in self._readers:
+            raise NoReader(name)
+        return self._readers[name]
+
+    @staticmethod
+    def _empty(reader: _Reader) -> None:
+        if reader.stay is not None:
+            reader.stay.end()
+            reader.stay = None
 
     # --- ReaderSource ----------------------------------------------------------------
 
     def readers(self) -> tuple[ReaderState, ...]:
         """Return the readers now."""
-        with self.changed:
-            return tuple(
-                ReaderState(name, slot.card.atr if slot.card else None, slot.insertion)
-                for name, slot in self._slots.items()
+        with self._changed:
+            return self._states()
+
+    def _states(self) -> tuple[ReaderState, ...]:
+        return tuple(
+            ReaderState(
+                name,
+                None if reader.stay is None else reader.stay.card.atr,
+                reader.insertion,
             )
+            for name, reader in self._readers.items()
+        )
 
     def connect(self, name: str) -> Channel:
         """Connect to the card in a reader; NoReader, NoCard."""
-        with self.changed:
-            slot = self._slot(name)
-            if slot.card is None:
-                raise NoCard(name)
-            return VirtualChannel(slot, slot.card)
+        with self._changed:
+            stay = self._reader(name).stay
+        if stay is None:
+            raise NoCard(name)
+        return VirtualChannel(stay)
 
-    def watch(self) -> VirtualWatch:
+    def watch(self) -> ReaderWatch:
         """Return a watch on these readers."""
-        return VirtualWatch(self)
+        return _Watch(self)
+
+    def wait_beyond(
+        self, seen: int | None, watch: _Watch
+    ) -> tuple[int, tuple[ReaderState, ...]] | None:
+        """Wait for a state after number `seen`; None when the watch was cancelled."""
+        with self._changed:
+            self._changed.wait_for(lambda: watch.cancelled or self._version != seen)
+            return None if watch.cancelled else (self._version, self._states())
+
+    def wake(self) -> None:
+        """Have all waiting watches look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+
+class _Watch(ReaderWatch):
+    """Waits for virtual readers to change."""
+
+    def __init__(self, source: VirtualReaders) -> None:
+        self._source = source
+        self._seen: int | None = None
+        self.cancelled = False
+
+    def wait(self) -> tuple[ReaderState, ...] | None:
+        news = self._source.wait_beyond(self._seen, self)
+        if news is None:
+            return None
+        self._seen, states = news
+        return states
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self._source.wake()
 
 
 class VirtualChannel(Channel):
-    """A connection to one virtual card, for as long as it stays in its reader."""
+    """A connection to a card for as long as it stays in its reader."""
 
-    def __init__(self, slot: _Slot, card: VirtualCard) -> None:
-        self._slot = slot
-        self._card = card
+    def __init__(self, stay: _Stay) -> None:
+        self._stay = stay
+        self.resets_seen = stay.resets
 
     @property
     def atr(self) -> bytes:
-        return self._card.atr
+        return self._stay.card.atr
 
     def transmit(self, apdu: Apdu) -> Response:
-        with self._slot.lock:
-            self._check()
-            raw = self._card.transmit(apdu)
-        self._check()
-        return Response.from_bytes(raw)
+        with self._held():
+            answer = self._stay.card.transmit(apdu)
+            self._stay.check(self)
+        return Response.from_bytes(answer)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        with self._slot.lock:
-            self._check()
+        with self._held():
             transaction = Transaction()
             try:
                 yield transaction
             finally:
                 if transaction.reset_at_end:
-                    self._card.reset()
+                    self._stay.reset(self)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        self._stay.take(self)
+        try:
+            yield
+        finally:
+            self._stay.give_back()
 
     def close(self) -> None:
-        """Nothing to give back."""
-
-    def _check(self) -> None:
-        if self._slot.card is not self._card:
-            raise CardRemoved("the virtual card was pulled out")
-
-
-class VirtualWatch:
-    """Waits for virtual readers to change; implements `ReaderWatch`."""
-
-    def __init__(self, source: VirtualReaders) -> None:
-        self._source = source
-        self._seen = -1
-        self._cancelled = False
-
-    def wait(self) -> tuple[ReaderState, ...] | None:
-        """Block until something changed; the first call returns at once."""
-        with self._source.changed:
-            self._source.changed.wait_for(
-                lambda: self._cancelled or self._source.version != self._seen
-            )
-            if self._cancelled:
-                return None
-            self._seen = self._source.version
-        return self._source.readers()
-
-    def cancel(self) -> None:
-        """Make `wait` return None."""
-        with self._source.changed:
-            self._cancelled = True
-            self._source.changed.notify_all()
+        """Nothing is held between commands; the card keeps its state, as in PC/SC."""

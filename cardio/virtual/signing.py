@@ -1,6 +1,8 @@
-"""What the chip computes: signatures over digests that come from outside; pure.
+"""What the chip computes over digests from outside; pure, no I/O.
 
-Source: applet manual 1.7 table 11, applet manual 1.8 tables 14 and 6.11.
+Source: applet manuals, MSE:SET (algorithm references) and PSO:CDS. The card never
+hashes. RSA block type 1 is padded and exponentiated here, since reference 01 takes any
+data and not only a digest: not in constant time, and only ever with test keys.
 """
 
 from __future__ import annotations
@@ -10,72 +12,68 @@ from collections.abc import Callable, Mapping
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import (
-    NoDigestInfo,
     Prehashed,
     decode_dss_signature,
 )
 
-from cardio.virtual.pki import PrivateKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+#: Signs; raises WrongLength.
+Algorithm = Callable[[PrivateKey, bytes], bytes]
 
 
 class WrongLength(Exception):
-    """The data to be signed do not have the length that the algorithm needs."""
+    """The data do not have the length that the algorithm takes."""
 
 
-def _raw_pkcs1(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
-    """Pad what comes (DigestInfo included by the caller), up to modulus - 11 bytes."""
-    if not 1 <= len(data) <= key.key_size // 8 - 11:
-        raise WrongLength
-    return key.sign(data, padding.PKCS1v15(), NoDigestInfo())
+#: What stands before the hash in a DigestInfo (RFC 8017, 9.2).
+_MD5 = bytes.fromhex("3020300C06082A864886F70D020505000410")
+_SHA1 = bytes.fromhex("3021300906052B0E03021A05000414")
+_SHA256 = bytes.fromhex("3031300D060960864801650304020105000420")
 
 
-def _pkcs1(
-    algorithm: hashes.HashAlgorithm,
-) -> Callable[[rsa.RSAPrivateKey, bytes], bytes]:
-    def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
-        if len(data) != algorithm.digest_size:
+def _pkcs1(prefix: bytes = b"") -> Algorithm:
+    """RSASSA-PKCS1-v1_5; without a prefix the caller brings the DigestInfo along.
+
+    A DigestInfo prefix ends with the length of its hash.
+    """
+
+    def sign(key: PrivateKey, data: bytes) -> bytes:
+        size, numbers = _rsa(key)
+        if len(data) > size - 11 or (prefix and len(data) != prefix[-1]):
             raise WrongLength
-        return key.sign(data, padding.PKCS1v15(), Prehashed(algorithm))
+        content = b"\0" + prefix + data
+        block = (b"\0\1" + content.rjust(size - 2, b"\xff"))[:size]
+        result = pow(int.from_bytes(block, "big"), numbers.d, numbers.public_numbers.n)
+        return result.to_bytes(size, "big")
 
     return sign
 
 
-def _pss(
-    algorithm: hashes.HashAlgorithm,
-) -> Callable[[rsa.RSAPrivateKey, bytes], bytes]:
-    def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
+def _rsa(key: PrivateKey) -> tuple[int, rsa.RSAPrivateNumbers]:
+    """Return the modulus length in bytes, and the numbers."""
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("this applet has RSA keys")
+    return key.key_size // 8, key.private_numbers()
+
+
+def _pss(algorithm: hashes.HashAlgorithm) -> Algorithm:
+    """RSASSA-PSS with a salt as long as the hash."""
+
+    def sign(key: PrivateKey, data: bytes) -> bytes:
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise TypeError("this applet has RSA keys")
         if len(data) != algorithm.digest_size:
             raise WrongLength
-        scheme = padding.PSS(padding.MGF1(algorithm), salt_length=algorithm.digest_size)
+        scheme = padding.PSS(padding.MGF1(algorithm), algorithm.digest_size)
         return key.sign(data, scheme, Prehashed(algorithm))
 
     return sign
 
 
-#: Algorithm references of applet 1.7 (01 to 08 on the older ones, too).
-RSA_ALGORITHMS: Mapping[int, Callable[[rsa.RSAPrivateKey, bytes], bytes]] = {
-    0x01: _raw_pkcs1,
-    0x02: _pkcs1(hashes.SHA1()),  # noqa: S303  (the card offers it)
-    0x04: _pkcs1(hashes.MD5()),  # noqa: S303
-    0x08: _pkcs1(hashes.SHA256()),
-    0x10: _pss(hashes.SHA1()),  # noqa: S303
-    0x20: _pss(hashes.SHA256()),
-}
-
-#: Algorithm references of applet 1.8: the digest lengths each one takes.
-EC_ALGORITHMS: Mapping[int, tuple[int, ...]] = {
-    0x01: (32,),
-    0x02: (48,),
-    0x04: (64,),
-    0x08: (32,),
-    0x10: (48,),
-    0x20: (64,),
-    0x40: (20, 28, 32, 48, 64),
-}
-
-#: Any hash of the right length stands for it: the card never hashes.
+#: ECDSA signs a digest as a number, so that any hash of its length may stand for it
+#: (SHA-256 for SHA3-256).
 _BY_LENGTH: Mapping[int, hashes.HashAlgorithm] = {
-    20: hashes.SHA1(),  # noqa: S303
+    20: hashes.SHA1(),  # noqa: S303  # stands for 20 bytes, nothing is hashed
     28: hashes.SHA224(),
     32: hashes.SHA256(),
     48: hashes.SHA384(),
@@ -83,17 +81,51 @@ _BY_LENGTH: Mapping[int, hashes.HashAlgorithm] = {
 }
 
 
-def ecdsa(key: ec.EllipticCurvePrivateKey, digest: bytes) -> bytes:
-    """Sign a digest as it is; return r||s, each as long as the curve's order."""
-    der = key.sign(digest, ec.ECDSA(Prehashed(_BY_LENGTH[len(digest)])))
-    size = (key.key_size + 7) // 8
-    return b"".join(part.to_bytes(size, "big") for part in decode_dss_signature(der))
+def _ecdsa(*lengths: int) -> Algorithm:
+    """ECDSA over a digest of one of these lengths; r and s as long as the order."""
+
+    def sign(key: PrivateKey, data: bytes) -> bytes:
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise TypeError("this applet has EC keys")
+        if len(data) not in lengths:
+            raise WrongLength
+        der = key.sign(data, ec.ECDSA(Prehashed(_BY_LENGTH[len(data)])))
+        size = (key.key_size + 7) // 8
+        return b"".join(
+            part.to_bytes(size, "big") for part in decode_dss_signature(der)
+        )
+
+    return sign
 
 
-def compute(key: PrivateKey, algorithm: int, data: bytes) -> bytes:
-    """PSO:COMPUTE DIGITAL SIGNATURE; WrongLength where the data do not fit."""
-    if isinstance(key, rsa.RSAPrivateKey):
-        return RSA_ALGORITHMS[algorithm](key, data)
-    if len(data) not in EC_ALGORITHMS[algorithm]:
-        raise WrongLength
-    return ecdsa(key, data)
+RSA_1_1: Mapping[int, Algorithm] = {
+    0x01: _pkcs1(),
+    0x02: _pkcs1(_SHA1),
+    0x04: _pkcs1(_MD5),
+}
+
+RSA_1_7: Mapping[int, Algorithm] = {
+    **RSA_1_1,
+    0x08: _pkcs1(_SHA256),
+    0x10: _pss(hashes.SHA1()),  # noqa: S303  # the card offers it
+    0x20: _pss(hashes.SHA256()),
+}
+
+#: SHA-256, -384, -512, SHA3-256, -384, -512, and a hash that is not specified.
+EC_1_8: Mapping[int, Algorithm] = {
+    0x01: _ecdsa(32),
+    0x02: _ecdsa(48),
+    0x04: _ecdsa(64),
+    0x08: _ecdsa(32),
+    0x10: _ecdsa(48),
+    0x20: _ecdsa(64),
+    0x40: _ecdsa(20, 28, 32, 48, 64),
+}
+
+#: INTERNAL AUTHENTICATE by the size of the basic key: reference and digest length.
+CHIP_ALGORITHMS: Mapping[int, tuple[int, int]] = {
+    256: (0x01, 32),
+    384: (0x02, 48),
+    512: (0x04, 64),
+    521: (0x04, 64),
+}

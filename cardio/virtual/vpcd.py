@@ -1,8 +1,8 @@
-"""Put a virtual card into the PC/SC daemon's virtual reader; touches one TCP socket.
+"""A virtual card in the PC/SC daemon's virtual reader (vpcd); touches one TCP socket.
 
-The reader (vsmartcard-vpcd) listens, the card connects. Both sides send a length of
-two bytes and a body; a body of one byte from the reader is a control, anything else an
-APDU.
+The reader listens and the card connects. Each message is a length of two bytes (big
+end first) and a body. A body of one byte from the reader is a control, anything else a
+command. The card answers commands, and the request for its ATR.
 """
 
 from __future__ import annotations
@@ -12,116 +12,115 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from cardio.errors import CardError
 from cardio.virtual.card import VirtualCard
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 35963
 
-_POWER_OFF, _POWER_ON, _RESET, _GET_ATR = 0, 1, 2, 4
-_CONNECT_SECONDS = 5
+_POWER_OFF, _POWER_ON, _RESET, _ATR = 0, 1, 2, 4
+_CONNECT_SECONDS = 5.0
+#: Only Linux has it; 0 elsewhere.
+_QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
-class VpcdUnavailable(Exception):
-    """No virtual reader listens there, or it went away."""
+class VpcdUnavailable(CardError):
+    """No virtual reader listens at `host`:`port`, or it hung up or talks nonsense."""
+
+    code = "vpcd-unavailable"
+
+    def __init__(self, host: str, port: int, problem: str) -> None:
+        super().__init__(f"virtual reader at {host}:{port}: {problem}")
+        self.host = host
+        self.port = port
 
 
 def insert_into_vpcd(
     card: VirtualCard,
-    host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
+    host: str,
+    port: int,
     *,
-    on_powered: Callable[[], None] = lambda: None,
+    on_powered: Callable[[], None],
     stop: threading.Event,
 ) -> None:
-    """Play the card in the reader until `stop` is set, then pull it out.
+    """Play the card in the reader until `stop` is set; then the card is removed.
 
-    `on_powered` is called once, when the reader first powers the card. Raises
-    VpcdUnavailable when nothing listens or the reader goes away first.
+    `on_powered` is called once, when the reader powers the card for the first time.
+    `stop` is set on every way out. Raises VpcdUnavailable.
     """
     try:
-        link = socket.create_connection((host, port), timeout=_CONNECT_SECONDS)
+        link = socket.create_connection((host, port), _CONNECT_SECONDS)
     except OSError as error:
-        message = f"no virtual reader listens on {host}:{port}"
-        raise VpcdUnavailable(message) from error
-    with link, _hang_up(link, stop):
-        link.settimeout(None)
-        _serve(card, link, on_powered)
-    if not stop.is_set():
-        raise VpcdUnavailable("the virtual reader went away")
+        problem = error.strerror or str(error)
+        raise VpcdUnavailable(host, port, problem) from error
+    link.settimeout(None)
+    with link, _hanging_up(link, stop):
+        try:
+            _serve(card, link, on_powered)
+        except (OSError, EOFError, ValueError) as error:
+            if not stop.is_set():
+                raise VpcdUnavailable(host, port, str(error)) from error
 
 
 @contextlib.contextmanager
-def _hang_up(link: socket.socket, stop: threading.Event) -> Iterator[None]:
-    """Shut the connection down as soon as `stop` is set, so that the reader sees it."""
-    finished = threading.Event()
+def _hanging_up(link: socket.socket, stop: threading.Event) -> Iterator[None]:
+    """Have a thread wait for `stop` and hang up, which ends a receive at once."""
 
     def wait() -> None:
         stop.wait()
-        if not finished.is_set():
-            with contextlib.suppress(OSError):
-                link.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # the reader may have been first
+            link.shutdown(socket.SHUT_RDWR)
 
-    threading.Thread(target=wait, name="vpcd-stop", daemon=True).start()
+    waiting = threading.Thread(target=wait, name="vpcd-stop", daemon=True)
+    waiting.start()
     try:
         yield
     finally:
-        finished.set()
+        stop.set()
+        waiting.join()
 
 
 def _serve(
     card: VirtualCard, link: socket.socket, on_powered: Callable[[], None]
 ) -> None:
-    """Answer until the connection ends."""
+    """Answer the reader; leaves by OSError, EOFError or ValueError only."""
     powered = False
-    while (body := _receive(link)) is not None:
-        answer: bytes | None
-        if len(body) == 1:
-            answer = _control(card, body[0])
+    while True:
+        body = _receive(link)
+        if len(body) > 1:
+            _send(link, card.transmit(body))
+        elif body[0] == _ATR:
+            _send(link, card.atr)
+        elif body[0] in (_POWER_OFF, _POWER_ON, _RESET):
+            card.reset()
             if body[0] == _POWER_ON and not powered:
                 powered = True
                 on_powered()
         else:
-            answer = card.transmit(body)
-        if answer is not None:
-            try:
-                link.sendall(len(answer).to_bytes(2, "big") + answer)
-            except OSError:
-                return
+            raise ValueError(f"unknown control {body[0]:02X}")
 
 
-def _control(card: VirtualCard, code: int) -> bytes | None:
-    """Power off, power on, reset; only the ATR request is answered."""
-    if code == _GET_ATR:
-        return card.atr
-    if code in (_POWER_OFF, _POWER_ON, _RESET):
-        card.reset()
-    return None
+def _send(link: socket.socket, body: bytes) -> None:
+    link.sendall(len(body).to_bytes(2, "big") + body)
 
 
-def _receive(link: socket.socket) -> bytes | None:
-    """Return the next body, None at the end of the connection."""
-    head = _exactly(link, 2)
-    return None if head is None else _exactly(link, int.from_bytes(head, "big"))
+def _receive(link: socket.socket) -> bytes:
+    """Return the body of the next message; EOFError at the end of the connection."""
+    length = int.from_bytes(_exactly(link, 2), "big")
+    if length == 0:
+        raise ValueError("a message without a body")
+    return _exactly(link, length)
 
 
-def _exactly(link: socket.socket, count: int) -> bytes | None:
+def _exactly(link: socket.socket, count: int) -> bytes:
     data = b""
     while len(data) < count:
-        _acknowledge_at_once(link)
-        try:
-            piece = link.recv(count - len(data))
-        except OSError:
-            return None
+        # The reader sends length and body apart; a delayed ACK of the first would hold
+        # the second back for 40 ms. The option has to be set for each receive.
+        if _QUICKACK:
+            link.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        piece = link.recv(count - len(data))
         if not piece:
-            return None
+            raise EOFError("the reader hung up")
         data += piece
     return data
-
-
-def _acknowledge_at_once(link: socket.socket) -> None:
-    """Keep Linux from delaying the ACK: the reader writes length and body apart, and
-    would wait 40 ms for it with each command. The option lasts for one receive."""
-    option = getattr(socket, "TCP_QUICKACK", None)
-    if option is not None:
-        with contextlib.suppress(OSError):
-            link.setsockopt(socket.IPPROTO_TCP, option, 1)
