@@ -143,7 +143,9 @@ async def _run(
     return 0
 
 
-def _browse(stack: contextlib.ExitStack, url: str, endpoints: list[Endpoint]) -> None:
+def _browse(
+    stack: contextlib.ExitStack, url: str, endpoints: list[Endpoint], folder: Path
+) -> None:
     """Open the portal in a browser of its own, or say why that cannot be."""
     opened = open_browser(url, endpoints, folder)
     if isinstance(opened, Opened):
