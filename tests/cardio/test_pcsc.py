@@ -16,9 +16,11 @@ from cardio.beid.algorithms import ES384
 from cardio.beid.card import BeidCard, Expected
 from cardio.channel import Apdu
 from cardio.errors import (
+    CardError,
     CardMute,
     CardRemoved,
     CardReset,
+    CardUnreadable,
     NoCard,
     NoReader,
     PinIncorrect,
@@ -327,3 +329,40 @@ def test_a_closed_channel_answers_nothing(pcscd: Pcscd) -> None:
         channel.close()
         with pytest.raises(CardRemoved):
             channel.transmit(apdu.get_card_data())
+
+
+MEANINGS = {
+    "SCARD_E_NO_SERVICE": ServiceUnavailable,
+    "SCARD_E_SERVICE_STOPPED": ServiceUnavailable,
+    "SCARD_E_NO_SMARTCARD": CardRemoved,
+    "SCARD_E_UNKNOWN_READER": CardRemoved,
+    "SCARD_E_READER_UNAVAILABLE": CardRemoved,
+    "SCARD_W_REMOVED_CARD": CardRemoved,
+    "SCARD_E_NOT_TRANSACTED": CardRemoved,
+    "SCARD_W_RESET_CARD": CardReset,
+    "SCARD_W_UNPOWERED_CARD": CardReset,
+    "SCARD_W_UNRESPONSIVE_CARD": CardUnreadable,
+    "SCARD_E_SHARING_VIOLATION": CardUnreadable,
+    "SCARD_F_INTERNAL_ERROR": CardUnreadable,
+}
+
+
+@pytest.mark.parametrize("sign", [0, 1 << 32], ids=["unsigned", "signed"])
+def test_each_return_code_has_a_meaning(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, sign: int
+) -> None:
+    """What winscard returns in the middle of a card, whatever the code's sign."""
+    seen: dict[str, type[CardError]] = {}
+    with pcscd.card():
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        for code in MEANINGS:
+            value = (getattr(pcsc.scard, code) & 0xFFFFFFFF) - sign
+            answer = (value, list[int]())
+            monkeypatch.setattr(
+                pcsc.scard, "SCardTransmit", lambda *_, answer=answer: answer
+            )
+            with pytest.raises(CardError) as caught:
+                channel.transmit(apdu.get_card_data())
+            seen[code] = type(caught.value)
+        channel.close()
+    assert seen == MEANINGS
