@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from cardio.apdu import PIN_INSTRUCTIONS, Response, get_response
+from cardio.apdu import INS, PIN_INSTRUCTIONS, Response, get_response
 from cardio.errors import CardUnreadable
 
 #: An APDU; one that holds a PIN is a bytearray, which its owner wipes.
@@ -75,16 +75,20 @@ class Wrapper(Channel):
 _MAX_PIECES = 16
 
 
+#: Instructions whose answer is handed on as it came.
+_LEFT_ALONE = PIN_INSTRUCTIONS | {INS.LOG_OFF}
+
+
 class FollowUp(Wrapper):
     """Fetches the data that 61xx announces and repeats once with the length of 6Cxx.
 
     A command that carries a PIN is never repeated, and nothing is sent after it,
-    whatever the card answers.
+    whatever the card answers. LOG OFF is done only when it says 9000 itself.
     """
 
     def transmit(self, apdu: Apdu) -> Response:
         response = self.inner.transmit(apdu)
-        if len(apdu) > 1 and apdu[1] in PIN_INSTRUCTIONS:
+        if len(apdu) > 1 and apdu[1] in _LEFT_ALONE:
             return response
         if response.sw >> 8 == 0x6C and len(apdu) == 5:
             response = self.inner.transmit(

@@ -45,7 +45,7 @@ class Watching:
         self.watch = pcsc.PcscReaders().watch()
         self.reports: list[tuple[ReaderState, ...] | None] = []
         self._news = threading.Condition()
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
@@ -134,6 +134,32 @@ def test_a_watch_is_cancelled_whatever_it_does(pcscd: Pcscd, round_: int) -> Non
         time.sleep(round_ / 4000)
         watcher.stop()
     assert watcher.reports[-1] is None
+
+
+def test_a_cancel_just_before_the_wait_is_not_lost(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """winscard forgets a cancel that comes before its wait has begun."""
+    del pcscd
+    entering, cancelled = threading.Event(), threading.Event()
+    wait, cancel = pcsc.scard.SCardGetStatusChange, pcsc.scard.SCardCancel
+
+    def late(context: object, limit: int, states: object) -> object:
+        if limit:
+            entering.set()
+            cancelled.wait(10)
+        return wait(context, limit, states)
+
+    def early(context: object) -> object:
+        code = cancel(context)
+        cancelled.set()
+        return code
+
+    monkeypatch.setattr(pcsc.scard, "SCardGetStatusChange", late)
+    monkeypatch.setattr(pcsc.scard, "SCardCancel", early)
+    with watching() as watcher:
+        assert entering.wait(10)
+        watcher.stop()
 
 
 @pytest.mark.parametrize("persona", ["adult", "adult-1.7"])

@@ -70,7 +70,7 @@ def test_the_registers_signatures(card: BeidCard) -> None:
         (card.read(EF.IDENTITY), identity_signature),
         (address.rstrip(b"\0") + identity_signature, card.read(EF.ADDRESS_SIGNATURE)),
     ):
-        key.verify(signature, data, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+        key.verify(signature, data, padding.PKCS1v15(), hashes.SHA1())
 
 
 def test_it_is_never_asked_for_its_tries(card: BeidCard, recorder: Recorder) -> None:

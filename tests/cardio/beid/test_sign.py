@@ -257,7 +257,9 @@ def test_log_off_follows_a_failed_signature(applet: str, answer: Answer) -> None
 
 
 @pytest.mark.parametrize(
-    "answer", ["6400", "6D00", CardReset(), CardMute(), MalformedData("x")], ids=repr
+    "answer",
+    ["6400", "6D00", "6108", CardReset(), CardMute(), MalformedData("x")],
+    ids=repr,
 )
 @pytest.mark.parametrize("applet", CARDS)
 def test_a_refused_log_off_resets_the_card(applet: str, answer: Answer) -> None:
