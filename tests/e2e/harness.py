@@ -19,7 +19,7 @@ import pytest
 from cryptography import x509
 from playwright.async_api import BrowserContext, Page, Request, async_playwright
 
-from agent.demo.browser import Endpoint, chromium_arguments
+from agent.demo.profiles import Endpoint, chromium_arguments
 
 CHROMIUM = shutil.which("chromium")
 ROOT = Path(__file__).parents[2]
