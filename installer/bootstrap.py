@@ -13,6 +13,7 @@ import itertools
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -217,8 +218,9 @@ def uses_pcsc(arguments: Sequence[str]) -> bool:
 
 
 def hand_over(command: Sequence[str]) -> int:
-    """Run the program in the person's terminal; Ctrl-C is its business."""
+    """Run the program in the person's terminal; Ctrl-C and SIGTERM are its business."""
     process = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while True:
         try:
             return process.wait()
@@ -244,7 +246,8 @@ def pcscd() -> Iterator[None]:
         _wait_for(service)
         yield
     finally:
-        service.terminate()
+        # One that sudo started is root's: only root may end it.
+        run([*prefix, "kill", str(service.pid)])
         service.wait()
 
 

@@ -204,6 +204,28 @@ def test_every_check_runs_and_the_tests_come_last(bootstrap: ModuleType) -> None
     assert platforms == {"linux", "win32", "darwin"}
 
 
+@posix
+def test_ending_the_script_ends_the_program() -> None:
+    """SIGTERM reaches the program, and its exit code is the script's."""
+    program_code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    script = (
+        f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+        "import bootstrap\n"
+        f"sys.exit(bootstrap.hand_over([sys.executable, '-c', {program_code!r}]))\n"
+    )
+    command = [sys.executable, "-B", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
+        assert process.wait(timeout=10) == 7
+
+
 def test_ci_calls_the_readmes_command() -> None:
     """There is one way to run everything."""
     text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
