@@ -228,7 +228,9 @@ class Visitor:
 
 
 @contextlib.asynccontextmanager
-async def chromium(endpoints: list[Endpoint]) -> AsyncIterator[BrowserContext]:
+async def chromium(
+    endpoints: list[Endpoint], *more: str
+) -> AsyncIterator[BrowserContext]:
     """Run Chromium with the demo's own switches and a profile that goes afterwards."""
     assert CHROMIUM is not None
     with tempfile.TemporaryDirectory(prefix="e2e-", ignore_cleanup_errors=True) as name:
@@ -241,7 +243,7 @@ async def chromium(endpoints: list[Endpoint]) -> AsyncIterator[BrowserContext]:
             context = await playwright.chromium.launch_persistent_context(
                 name,
                 executable_path=CHROMIUM,
-                args=[*switches, *_HEADLESS, *_ROOT],
+                args=[*switches, *_HEADLESS, *_ROOT, *more],
                 headless=True,
                 viewport={"width": 1100, "height": 900},
                 locale="nl-BE",

@@ -46,9 +46,9 @@ function show(state, { code, step, quiet = false } = {}) {
   for (const view of main.querySelectorAll("[data-view]")) {
     view.hidden = view.dataset.view !== state;
   }
-  const current = { waiting: step === "confirm" ? "data" : "start", error: null };
+  const current = { waiting: step === "confirm" ? "data" : "start", error: "start" };
   for (const item of document.querySelectorAll("[data-step]:not(main)")) {
-    const on = item.dataset.step === (state in current ? current[state] : state);
+    const on = item.dataset.step === (current[state] ?? state);
     if (on) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   }
@@ -60,9 +60,15 @@ function show(state, { code, step, quiet = false } = {}) {
   step ? (main.dataset.step = step) : delete main.dataset.step;
   main.dataset.state = state; // last: who waits for it finds everything in place
   if (quiet) return;
-  get("live").textContent = state === "waiting" ? get("waiting-text").textContent : "";
+  get("live").textContent = state === "waiting" ? waitingWords() : "";
   heading.focus();
   scrollTo(0, 0);
+}
+
+/** What a screen reader says of a waiting page, the terminal's part included. */
+function waitingWords() {
+  const here = [...main.querySelectorAll('[data-view="waiting"] :is(.lead, .look p)')];
+  return here.filter((part) => part.checkVisibility()).map((part) => part.innerText).join(" ");
 }
 
 function fill(values) {

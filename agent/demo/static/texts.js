@@ -98,8 +98,8 @@ const ERRORS = {
   "pin-incorrect": entry(
     "Je PIN-code is niet juist",
     "Je kaart heeft de PIN-code geweigerd.",
+    "Let op: na 3 foute codes na elkaar blokkeert je PIN-code.",
     "Zoek eerst je juiste PIN-code. Het is de code die je koos bij de gemeente.",
-    "Na 3 foute codes na elkaar blokkeert je kaart.",
     again,
   ),
   "pin-blocked": entry(
@@ -208,7 +208,7 @@ export const WAITING = {
   login: {
     title: "Meld je aan",
     text: "De eID-agent vraagt of je wilt aanmelden bij deze site.",
-    terminal: "Lees de vraag en typ daar je PIN-code. Druk daarna op Enter.",
+    terminal: "Lees de vraag en typ daar je PIN-code. Druk daarna op Enter. Is het je laatste poging? Dan vraagt de agent eerst of je wilt doorgaan.",
   },
   read: {
     title: "Laat je kaart lezen",
