@@ -199,6 +199,8 @@ class AgentService:
                 # The thread owns the PIN: wiped from elsewhere in the middle, it would
                 # reach the card as a wrong one.
                 with pin, self._card(operation, stoppable=False) as card:
+                    with card.transaction():
+                        card.recognise()
                     return card.sign(
                         Key.AUTHENTICATION, algorithm, digest, pin, expected
                     )
@@ -306,7 +308,7 @@ class AgentService:
 
     @contextmanager
     def _card(self, operation: _Operation, *, stoppable: bool) -> Iterator[BeidCard]:
-        """Connect to the operation's card and recognise it; in the card's thread."""
+        """Connect to the operation's card; in the card's thread."""
         name = operation.stay.reader
         channel = self._source.connect(name)
         if stoppable:
@@ -314,7 +316,6 @@ class AgentService:
         with closing(
             BeidCard(channel, intercepts_verify=intercepts_verify(name))
         ) as card:
-            card.recognise()
             yield card
 
     async def _on_card(self, operation: _Operation, work: Callable[[BeidCard], T]) -> T:
@@ -369,6 +370,7 @@ def _serial(found: Found) -> bytes:
 
 def _read_login(card: BeidCard) -> _LoginData:
     with card.transaction():
+        card.recognise()
         return _LoginData(
             card.read_certificate(EF.AUTHENTICATION),
             card.read_certificate(EF.CA),
@@ -390,6 +392,7 @@ def _read_files(card: BeidCard, files: tuple[EF, ...]) -> dict[EF, bytes]:
     """Read files in one transaction; one that the card lacks is left out."""
     data: dict[EF, bytes] = {}
     with card.transaction():
+        card.recognise()
         for ef in files:
             try:
                 read = card.read_certificate if ef in CERTIFICATES else card.read

@@ -1,0 +1,157 @@
+"""A scripted person and a running agent over plain HTTP, for the endpoint's tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from agent.server import serve
+from agent.service import AgentService
+from agent.settings import Settings
+from agent.ui import Cancelled, Choice, Consent, Login
+from cardio.pin import Pin
+from cardio.virtual.card import VirtualCard
+from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import VirtualReaders
+
+PORTAL = "https://portal.example"
+NONCE = "n" * 44
+
+
+@dataclass
+class Person:
+    """Answers questions as told; keeps them, and can be made to think for ever."""
+
+    pin: bytes = b"1234"
+    agrees: bool = True
+    closes: bool = False
+    option: int = 0
+    thinks: bool = False
+    questions: list[Consent | Login | Choice] = field(default_factory=list)
+    last_tries: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def _hear(self, question: Consent | Login | Choice) -> None:
+        self.questions.append(question)
+        self.asked.set()
+        if self.closes:
+            raise Cancelled
+        if self.thinks:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.left.set()
+
+    async def consent(self, question: Consent) -> bool:
+        """Agree or not."""
+        await self._hear(question)
+        return self.agrees
+
+    async def last_try(self, question: Login) -> bool:
+        """Agree or not to use the last try."""
+        self.last_tries += 1
+        await self._hear(question)
+        return self.agrees
+
+    async def login_pin(self, question: Login) -> Pin:
+        """Type the PIN."""
+        await self._hear(question)
+        return Pin(bytearray(self.pin))
+
+    async def choose(self, question: Choice) -> int:
+        """Choose a reader."""
+        await self._hear(question)
+        return self.option
+
+
+@dataclass
+class Answer:
+    """Status, headers and JSON body of one answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class Agent:
+    """A running agent with a virtual card, and a way to call it."""
+
+    def __init__(
+        self,
+        readers: VirtualReaders,
+        cards: list[VirtualCard],
+        person: Person,
+        port: int,
+        session: Any,
+    ) -> None:
+        self.cards = cards
+        self.readers = readers
+        self.person = person
+        self.port = port
+        self._session = session
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """Call as the portal's page would, with headers changed or left out (None)."""
+        sent: dict[str, Any] = {"Origin": PORTAL, "X-EID-Agent": "1"}
+        sent |= headers or {}
+        sent = {name: value for name, value in sent.items() if value is not None}
+        options: dict[str, Any] = {"headers": sent}
+        if raw is not None:
+            options["data"] = raw
+            sent.setdefault("Content-Type", "application/json")
+        elif body is not None:
+            options["json"] = body
+        url = f"http://localhost:{self.port}{path}"
+        async with self._session.request(method, url, **options) as response:
+            kind = response.content_type
+            parsed = await response.json(content_type=None) if "json" in kind else None
+            return Answer(response.status, dict(response.headers), parsed)
+
+    async def login(self, **members: Any) -> Answer:
+        """Ask for a login."""
+        body = {"challengeNonce": NONCE, **members}
+        return await self.call("POST", "/v1/authenticate", body)
+
+    async def identity(self, *include: str, **members: Any) -> Answer:
+        """Ask for data."""
+        body = {"include": list(include), **members}
+        return await self.call("POST", "/v1/identity", body)
+
+
+@asynccontextmanager
+async def running(
+    *personas: str,
+    person: Person | None = None,
+    settings: Settings | None = None,
+    strict: bool = False,
+) -> AsyncIterator[Agent]:
+    """Run an agent with a reader for each persona ("" for an empty reader)."""
+    names = [f"Reader {number}" for number in range(len(personas))]
+    readers = VirtualReaders(*names) if names else VirtualReaders()
+    cards = []
+    for name, persona in zip(names, personas, strict=True):
+        if persona:
+            cards.append(VirtualCard(load_profile(persona), strict=strict))
+            readers.insert(cards[-1], name)
+    someone = person or Person()
+    service = AgentService(readers, someone, settings or Settings())
+    listening = await serve(service, None, None)
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Agent(readers, cards, someone, listening.port, session)
+    finally:
+        await listening.close()
