@@ -38,7 +38,15 @@ test   set up everything, then run every check and test (--full: the long sweeps
 #: Debian packages by what needs them; `chromium` is a real package on Debian only.
 VENV_PACKAGES = ("python3-venv",)
 CARD_PACKAGES = ("gcc", "libpcsclite-dev", "pcscd", "python3-dev", "vsmartcard-vpcd")
-TEST_PACKAGES = (*VENV_PACKAGES, *CARD_PACKAGES, "opensc", "openssl", "util-linux")
+TEST_PACKAGES = (
+    *VENV_PACKAGES,
+    *CARD_PACKAGES,
+    "nodejs",
+    "opensc",
+    "openssl",
+    "procps",
+    "util-linux",
+)
 DEBIAN_TEST_PACKAGES = ("chromium",)
 
 #: Lock files by command, in the order of installation.
