@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 PORTS = range(27410, 27420)
 _KEEPALIVE_SECONDS = 75.0
+#: An open question ends this soon after the agent was told to end.
+_SHUTDOWN_SECONDS = 0.2
 
 _SERVICE = web.AppKey("service", AgentService)
 _ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
@@ -122,6 +124,7 @@ async def serve(
         access_log=None,
         handler_cancellation=True,
         keepalive_timeout=_KEEPALIVE_SECONDS,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
         max_line_size=4096,
         max_field_size=4096,
     )
@@ -158,7 +161,7 @@ async def _start(app: web.Application) -> None:
 
 
 async def _close(app: web.Application) -> None:
-    app[_SERVICE].close()
+    await app[_SERVICE].close()
 
 
 async def _headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import datetime
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -40,6 +41,7 @@ T = TypeVar("T")
 FEATURES = ("authenticate", "identity")
 OPERATION_SECONDS = 240.0
 DIALOG_SECONDS = 120.0
+_CLOSING_SECONDS = 10.0
 
 #: What is read for each part: the data and what proves them (HTTP API, "Identity").
 _PROOFS = (EF.RRN, EF.ROOT)
@@ -99,9 +101,12 @@ class AgentService:
         self._monitor = Monitor(self._source)
         self._monitor.start()
 
-    def close(self) -> None:
-        """Stop following."""
+    async def close(self) -> None:
+        """Stop following; wait for a signature that is under way and its LOG OFF."""
         self._monitor.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await self._reservations.idle()
 
     # --- status and readers ----------------------------------------------------------
 

@@ -109,6 +109,12 @@ class Reservations:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self) -> None:
+        """Return when no operation runs any more."""
+        await self._idle.wait()
 
     def taken(self, reader: str) -> bool:
         """Tell whether an operation runs on the reader."""
@@ -120,8 +126,14 @@ class Reservations:
         if reader in self._taken:
             raise Problem("busy")
         self._taken.add(reader)
-        reservation = Reservation(lambda: self._taken.discard(reader))
+        self._idle.clear()
+        reservation = Reservation(lambda: self._release(reader))
         try:
             yield reservation
         finally:
             reservation.leave()
+
+    def _release(self, reader: str) -> None:
+        self._taken.discard(reader)
+        if not self._taken:
+            self._idle.set()

@@ -125,9 +125,8 @@ class TerminalInterface:
     ) -> T:
         """Ask until `parse` understands the line; Cancelled at the end of input."""
         for _ in range(_MAX_REPEATS):
-            self._write(words)
             try:
-                line = await self._line(secret=secret)
+                line = await self._line(words, secret=secret)
             except asyncio.CancelledError:
                 self._write(f"\n{text('question-ended', lang)}\n")
                 raise
@@ -142,11 +141,13 @@ class TerminalInterface:
                 return answer
         raise Cancelled
 
-    async def _line(self, *, secret: bool) -> bytearray | None:
+    async def _line(self, words: str, *, secret: bool) -> bytearray | None:
         """Read one line in a thread; a question that was cancelled leaves its reading
         behind, and what then arrives is thrown away on a terminal."""
         loop = asyncio.get_running_loop()
         with self._keyboard.mode(secret=secret):
+            # Shown after what was typed before is forgotten, so that no answer is.
+            self._write(words)
             if self._pending is not None and self._pending.done():
                 wipe(self._pending.result() or bytearray())  # nobody waits for it
                 self._pending = None

@@ -452,6 +452,7 @@ async def test_another_card_at_the_last_moment_gets_no_pin() -> None:
         class Swapper(Person):
             async def login_pin(self, question: Any) -> Any:
                 pin = await Person.login_pin(self, question)
+                agent.readers.remove()
                 agent.readers.insert(other)
                 return pin
 
