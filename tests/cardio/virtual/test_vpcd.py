@@ -1,0 +1,189 @@
+"""The card's side of the virtual reader's protocol, against a scripted reader."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from cardio.virtual.card import VirtualCard
+from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
+from tests.cardio.virtual.wire import CARD_DATA, STATUS, V_GOOD, profile
+
+SOON = 10
+OFF, ON, RESET, ATR = b"\x00", b"\x01", b"\x02", b"\x04"
+
+
+class Reader:
+    """The reader's side: listens, and talks to the card that connects."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self.stop = threading.Event()
+        self.powered = threading.Semaphore(0)
+        self.error: VpcdUnavailable | None = None
+        self.card = VirtualCard(profile("1.8"))
+        self._thread = threading.Thread(target=self._play)
+
+    def _play(self) -> None:
+        try:
+            insert_into_vpcd(
+                self.card,
+                "127.0.0.1",
+                self.port,
+                on_powered=self.powered.release,
+                stop=self.stop,
+            )
+        except VpcdUnavailable as error:
+            self.error = error
+
+    def start(self) -> None:
+        """Let the card connect."""
+        self._thread.start()
+        self.link, _ = self._server.accept()
+        self.link.settimeout(SOON)
+        self._server.close()
+
+    def ended(self) -> VpcdUnavailable | None:
+        """Wait for the card's side to end, return its error."""
+        self._thread.join(SOON)
+        assert not self._thread.is_alive()
+        return self.error
+
+    def close(self) -> None:
+        """Clean up whatever a test left."""
+        self.stop.set()
+        self.link.close()
+        self.ended()
+
+    def send(self, body: bytes) -> None:
+        """Send a message, length and body apart as the real reader does."""
+        self.link.sendall(len(body).to_bytes(2, "big"))
+        self.link.sendall(body)
+
+    def receive(self) -> bytes:
+        """Receive a message; nothing at the end of the connection."""
+        head = self._exactly(2)
+        return self._exactly(int.from_bytes(head, "big"))
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count and (piece := self.link.recv(count - len(data))):
+            data += piece
+        return data
+
+    def ask(self, apdu: str) -> str:
+        """Send a command, return the answer in hex."""
+        self.send(bytes.fromhex(apdu))
+        return self.receive().hex().upper()
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    """Return a reader into which the card has connected."""
+    reader = Reader()
+    reader.start()
+    yield reader
+    reader.close()
+
+
+def test_a_session(reader: Reader) -> None:
+    """ATR, power, commands, and the end of all rights with the power."""
+    reader.send(ATR)
+    assert reader.receive() == profile("1.8").atr
+    reader.send(ON)
+    assert reader.powered.acquire(timeout=SOON)
+    assert reader.ask(CARD_DATA)[-4:] == "9000"
+    for control in (RESET, OFF):
+        assert reader.ask(V_GOOD) == "9000"
+        assert reader.ask(STATUS) == "9000"
+        reader.send(control)
+        assert reader.ask(STATUS) == "63C3"
+
+
+def test_powered_is_told_once(reader: Reader) -> None:
+    """Later power-ups are no news."""
+    for control in (ON, OFF, ON, RESET, ON):
+        reader.send(control)
+    reader.send(ATR)
+    reader.receive()
+    assert reader.powered.acquire(blocking=False)
+    assert not reader.powered.acquire(blocking=False)
+
+
+def test_split_packets(reader: Reader) -> None:
+    """A message may come byte by byte, and two may come at once."""
+    message = bytes([0, 5]) + bytes.fromhex(CARD_DATA)
+    for byte in message:
+        reader.link.sendall(bytes([byte]))
+    assert reader.receive()[-2:] == b"\x90\x00"
+    reader.link.sendall(message + message)
+    assert reader.receive() == reader.receive()
+
+
+def test_long_commands(reader: Reader) -> None:
+    """A message of any length that the protocol has gets a status word."""
+    reader.send(bytes(65535))
+    assert reader.receive() == b"\x67\x00"
+
+
+def test_stop_pulls_the_card(reader: Reader) -> None:
+    """The connection ends cleanly while the reader is silent."""
+    reader.stop.set()
+    assert reader.receive() == b""
+    assert reader.ended() is None
+
+
+def test_stop_before_the_start() -> None:
+    """A card that is to go at once does."""
+    reader = Reader()
+    reader.stop.set()
+    reader.start()
+    assert reader.receive() == b""
+    assert reader.ended() is None
+    reader.close()
+
+
+def test_the_reader_goes(reader: Reader) -> None:
+    """A daemon that ends is told, and who waits for `stop` wakes."""
+    reader.link.close()
+    assert "hung up" in str(reader.ended())
+    assert reader.stop.is_set()
+
+
+def test_the_reader_goes_in_the_middle(reader: Reader) -> None:
+    """Half a message is no message."""
+    reader.link.sendall(b"\x00\x05\x80\xe4")
+    reader.link.close()
+    assert "hung up" in str(reader.ended())
+
+
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [(b"\x00\x00", "without a body"), (b"\x00\x01\x03", "control 03")],
+    ids=["empty", "unknown control"],
+)
+def test_nonsense(reader: Reader, sent: bytes, problem: str) -> None:
+    """What listens there is no virtual reader."""
+    reader.link.sendall(sent)
+    error = reader.ended()
+    assert problem in str(error)
+    assert error is not None
+    assert (error.host, error.port) == ("127.0.0.1", reader.port)
+
+
+def test_nobody_listens() -> None:
+    """No reader: said at once, with the address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(VpcdUnavailable, match=rf"127\.0\.0\.1:{port}: "):
+        insert_into_vpcd(
+            VirtualCard(profile("1.8")),
+            "127.0.0.1",
+            port,
+            on_powered=lambda: pytest.fail("powered by nobody"),
+            stop=threading.Event(),
+        )
