@@ -249,7 +249,10 @@ def pcscd() -> Iterator[None]:
         yield
         return
     say("starting pcscd for as long as the demo runs")
-    service = subprocess.Popen([*prefix, *start])
+    if prefix:
+        run([*prefix, "true"])  # a password is asked for here, in the foreground
+    # A group of its own: Ctrl-C ends the demo first, which takes its card out.
+    service = subprocess.Popen([*prefix, *start], process_group=0)
     try:
         _wait_for(service)
         yield
