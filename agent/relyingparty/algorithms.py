@@ -28,7 +28,6 @@ _CURVES: dict[str, type[ec.EllipticCurve]] = {
     "ES384": ec.SECP384R1,
     "ES512": ec.SECP521R1,
 }
-_MIN_RSA_BITS = 2048
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Algorithm:
         key.verify(ecdsa_der(signature, key), message, ec.ECDSA(self.hash))
 
     def _verify_rsa(self, key: object, signature: bytes, message: bytes) -> None:
-        if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _MIN_RSA_BITS:
+        if not isinstance(key, rsa.RSAPublicKey):
             raise AlgorithmMismatch
         if len(signature) != (key.key_size + 7) // 8:
             raise SignatureMalformed

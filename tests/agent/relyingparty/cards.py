@@ -45,9 +45,9 @@ def tlv(fields: Mapping[int, bytes]) -> bytes:
     return b"".join(bytes([tag, len(v)]) + v for tag, v in sorted(fields.items()))
 
 
-def basic_key() -> ec.EllipticCurvePrivateKey:
-    """Return the chip's own key."""
-    key = pki.key("basic")
+def chip_key(name: str = "chip") -> ec.EllipticCurvePrivateKey:
+    """Return the basic key of a chip."""
+    key = pki.key(name)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 
@@ -115,7 +115,7 @@ class Card:
         fields = {**self.fields}
         fields[0x11] = hashlib.new(self.photo_hash, self.photo).digest()
         if self.has_chip:
-            fields[0x1A] = hashlib.sha384(key_file(basic_key())).digest()
+            fields[0x1A] = hashlib.sha384(key_file(chip_key())).digest()
         return tlv(fields)
 
     def files(self) -> dict[str, bytes]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import datetime
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from asn1crypto import x509 as asn1
 from cryptography import x509
@@ -135,7 +137,7 @@ def ca(
     path_length: int | None = 0,
     constraints: bool = True,
     bits: tuple[str, ...] = ("key_cert_sign", "crl_sign"),
-    **options: object,
+    **options: Any,
 ) -> Pair:
     """Issue a CA, a root without an issuer."""
     extensions: list[x509.ExtensionType] = [usage(*bits)]
@@ -146,7 +148,7 @@ def ca(
         issuer,
         ca_key or key(str(subject)),
         *extensions,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 
@@ -158,7 +160,7 @@ def holder(
     bits: tuple[str, ...] | None = ("digital_signature",),
     purposes: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.CLIENT_AUTH,),
     more: tuple[x509.ExtensionType, ...] = (),
-    **options: object,
+    **options: Any,
 ) -> Pair:
     """Issue a holder's certificate for logging in."""
     extensions = list(more)
@@ -171,18 +173,22 @@ def holder(
         issuer,
         key("holder", kind),
         *extensions,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 
 def rrn(
-    issuer: Pair, *, kind: str = "P-384", cn: str = "RRN", **options: object
+    issuer: Pair,
+    *,
+    kind: str = "P-384",
+    cn: str = "RRN",
+    add: Mapping[str, str] | None = None,
+    bits: tuple[str, ...] = ("digital_signature", "content_commitment"),
+    **options: Any,
 ) -> Pair:
     """Issue a certificate like the National Register's."""
-    subject = name(**{"C": "BE", "O": "RRN", "CN": cn, **options.pop("add", {})})  # type: ignore[call-overload]
-    bits = options.pop("bits", ("digital_signature", "content_commitment"))
-    rrn_key = options.pop("rrn_key", None) or key("rrn", kind)
-    return issue(subject, issuer, rrn_key, usage(*bits), **options)  # type: ignore[arg-type, misc]
+    subject = name(**{"C": "BE", "O": "RRN", "CN": cn, **(add or {})})
+    return issue(subject, issuer, key("rrn", kind), usage(*bits), **options)
 
 
 @functools.cache

@@ -73,8 +73,9 @@ def test_a_new_nonce_voids_the_earlier_one() -> None:
 def test_a_nonce_lives_for_its_time(ttl: int | None, age: int, good: bool) -> None:
     """Five minutes unless the portal says otherwise."""
     clock = Clock()
-    options = {} if ttl is None else {"ttl": datetime.timedelta(seconds=ttl)}
-    store = ChallengeStore(now=clock, **options)
+    store = ChallengeStore(now=clock)
+    if ttl is not None:
+        store = ChallengeStore(now=clock, ttl=datetime.timedelta(seconds=ttl))
     nonce = store.issue("session")
     clock.time += datetime.timedelta(seconds=age)
     if good:

@@ -6,12 +6,15 @@ import asyncio
 import base64
 import datetime
 import json
+import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import utils
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,14 +88,14 @@ def test_an_issuing_ca_is_an_anchor_by_itself() -> None:
 
 def test_an_anchor_may_have_expired_and_an_issuer_between_may_not() -> None:
     """An anchor is a name and a key; its own dates are not looked at."""
-    past = {"start": pki.NOW - 3 * pki.YEAR, "end": pki.NOW - pki.YEAR}
+    past: Any = {"start": pki.NOW - 3 * pki.YEAR, "end": pki.NOW - pki.YEAR}
     subject = pki.name(C="BE", CN="Citizen CA")
     old = pki.ca(subject, pki.root(), **past)
     holder = pki.holder(old)
     Attempt(holder=holder, issuer=None, trusted=(old.cert,)).run()
     with pytest.raises(rp.IssuerExpired):
         Attempt(holder=holder, issuer=old.cert).run()
-    again = {"ca_key": pki.root().key, "path_length": 1, **past}
+    again: Any = {"ca_key": pki.root().key, "path_length": 1, **past}
     old_root = pki.ca(pki.root().cert.subject, **again)
     Attempt(trusted=(old_root.cert,)).run()
 
@@ -117,7 +120,7 @@ def test_the_issuer_comes_from_the_token_or_from_the_portal(where: str) -> None:
 def test_the_newest_of_two_issuers_under_one_key_is_taken() -> None:
     """An expired copy beside a good one does not stand in the way."""
     subject, key = pki.citizen_ca().cert.subject, pki.citizen_ca().key
-    past = {"start": pki.NOW - 3 * pki.YEAR, "end": pki.NOW - pki.YEAR}
+    past: Any = {"start": pki.NOW - 3 * pki.YEAR, "end": pki.NOW - pki.YEAR}
     old = pki.ca(subject, pki.root(), ca_key=key, **past)
     Attempt(options={"intermediates": [old.cert]}).run()
 
@@ -792,6 +795,33 @@ def test_a_checker_is_not_asked_about_a_chain_that_was_not_built() -> None:
             issuer=attempt.issuer,
             options={"revocation": Checker()},
         ).run()
+
+
+@pytest.mark.parametrize("issuer_given", [True, False])
+def test_no_address_of_a_certificate_is_asked(
+    monkeypatch: pytest.MonkeyPatch, issuer_given: bool
+) -> None:
+    """Neither for a missing issuer (AIA) nor for OCSP or a CRL."""
+    asked: list[object] = []
+    for name in ("getaddrinfo", "socket", "create_connection"):
+        monkeypatch.setattr(socket, name, lambda *args, **_: asked.append(args))
+    url = x509.UniformResourceIdentifier("http://127.0.0.1:1/")
+    places = x509.AuthorityInformationAccess(
+        [
+            x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, url),
+            x509.AccessDescription(AuthorityInformationAccessOID.OCSP, url),
+        ]
+    )
+    lists = x509.CRLDistributionPoints(
+        [x509.DistributionPoint([url], None, None, None)]
+    )
+    attempt = holder(more=(places, lists))
+    if issuer_given:
+        attempt.run()
+    else:
+        with pytest.raises(rp.IssuerUnknown):
+            replace(attempt, issuer=None).run()
+    assert not asked
 
 
 @pytest.mark.parametrize(

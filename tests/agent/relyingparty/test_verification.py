@@ -22,8 +22,8 @@ from tests.agent.relyingparty.cards import (
     PHOTO,
     Card,
     answer,
-    basic_key,
     chip_answer,
+    chip_key,
     key_file,
     sign_file,
     tlv,
@@ -680,7 +680,7 @@ def test_an_ec_signature_over_another_hash_is_refused() -> None:
 
 
 def _with_chip(card: Card | None = None, **changes: object) -> dict[str, object]:
-    chip = chip_answer(basic_key())
+    chip = chip_answer(chip_key())
     return {**answer((card or Card()).files()), "chip": {**chip, **changes}}
 
 
@@ -692,20 +692,18 @@ def test_the_chip_proves_itself_for_origin_and_challenge() -> None:
 
 
 def _other_key() -> dict[str, object]:
-    other = pki.key("other chip")
-    return {**answer(Card().files()), "chip": chip_answer(other)}  # type: ignore[arg-type]
+    chip = chip_answer(chip_key("other chip"))
+    return {**answer(Card().files()), "chip": chip}
 
 
 def _other_key_under_the_right_name() -> dict[str, object]:
-    chip = {
-        **chip_answer(pki.key("other chip")),
-        "publicKey": b64(key_file(basic_key())),
-    }  # type: ignore[arg-type]
+    chip = chip_answer(chip_key("other chip"))
+    chip["publicKey"] = b64(key_file(chip_key()))
     return {**answer(Card().files()), "chip": chip}
 
 
 def _answer_for(origin: str, challenge: str) -> dict[str, object]:
-    chip = chip_answer(basic_key(), origin, challenge)
+    chip = chip_answer(chip_key(), origin, challenge)
     return {**answer(Card().files()), "chip": chip}
 
 
