@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from agent.demo.browser import Endpoint, Opened, open_browser
 from agent.demo.portal import PortalConfig, make_portal
 from agent.demo.serve import bind_loopback, serve_portal
 from agent.demo.trust import Trust, test_trust, trust_for
+from agent.relyingparty import AcceptingTestCards
 from agent.settings import Settings
 from cardio.errors import CardError
 from cardio.readers import ReaderSource
@@ -39,6 +41,8 @@ _POWER_SECONDS = 10.0
 
 def main(options: argparse.Namespace) -> int:
     """Run the demo until Ctrl-C, SIGTERM or the end of the browser."""
+    # The person is told in the page and by every question that test cards count here.
+    warnings.simplefilter("ignore", AcceptingTestCards)
     with _cards(options) as (source, trust), tls.temporary() as folder:
         return asyncio.run(_run(options, source, trust, Path(folder)))
 
@@ -136,21 +140,52 @@ async def _run(
             Endpoint(portal_port, issued.leaves[1].certificate),
         ]
         with contextlib.ExitStack() as stack:
+            waits: list[asyncio.Future[bool]] = [_until(stop)]
             if not options.no_browser:
-                await asyncio.to_thread(_browse, stack, url, endpoints, folder)
-            await stop.wait()
+                opened = await asyncio.to_thread(_browse, stack, url, endpoints, folder)
+                if opened is not None:
+                    waits.append(_ended(opened))
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
         await runner.cleanup()
     return 0
 
 
+def _until(stop: asyncio.Event) -> asyncio.Future[bool]:
+    """Return a future that is done when the event is set."""
+
+    async def wait() -> bool:
+        return await stop.wait()
+
+    return asyncio.ensure_future(wait())
+
+
+def _ended(opened: Opened) -> asyncio.Future[bool]:
+    """Return a future that is done when the person closes the browser."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[bool] = loop.create_future()
+
+    def done() -> None:
+        if not future.done():
+            future.set_result(True)
+
+    def wait() -> None:
+        opened.process.wait()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(done)
+
+    threading.Thread(target=wait, name="browser", daemon=True).start()
+    return future
+
+
 def _browse(
     stack: contextlib.ExitStack, url: str, endpoints: list[Endpoint], folder: Path
-) -> None:
+) -> Opened | None:
     """Open the portal in a browser of its own, or say why that cannot be."""
     opened = open_browser(url, endpoints, folder)
     if isinstance(opened, Opened):
-        stack.enter_context(opened)
-        return
+        return stack.enter_context(opened)
     reasons = {
         "no-display": "there is no display here",
         "no-browser": "neither Chromium nor Firefox was found",
@@ -160,3 +195,4 @@ def _browse(
         f"{reasons.get(opened.reason, opened.reason)}; open {url} in a browser that "
         "trusts the certificate in the file above"
     )
+    return None
