@@ -73,6 +73,7 @@ def run(command: Sequence[str | Path], **environment: str) -> None:
         list(map(str, command)),
         cwd=ROOT,
         env={**os.environ, **environment},
+        stdout=sys.stderr,  # standard output is the program's own
         check=False,
     )
     if result.returncode:
