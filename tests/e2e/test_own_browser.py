@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,19 @@ def _read_address(fifo: Path) -> str:
     raise AssertionError("Chromium ended")
 
 
+def _wait_for_page(address: str, url: str) -> None:
+    """Wait until Chromium shows the page: joining it while it starts can hang."""
+    listing = f"http://{address.split('/')[2]}/json/list"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(listing) as answer:
+            targets = json.load(answer)
+        if any(item["type"] == "page" and item["url"] == url for item in targets):
+            return
+        time.sleep(0.05)  # Chromium tells nobody who has not joined
+    raise AssertionError("Chromium does not show the page")
+
+
 async def test_the_demos_own_browser(tmp_path: Path) -> None:
     """The page opens without a certificate warning and leads to the data."""
     wrapper = tmp_path / "chromium"
@@ -52,6 +68,7 @@ async def test_the_demos_own_browser(tmp_path: Path) -> None:
         address = await asyncio.wait_for(
             asyncio.to_thread(_read_address, tmp_path / "devtools"), 30
         )
+        await asyncio.to_thread(_wait_for_page, address, portal[1])
         async with async_playwright() as playwright:
             browser = await playwright.chromium.connect_over_cdp(address)
             context = browser.contexts[0]
