@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cardio.virtual.card import VirtualCard
-from cardio.virtual.counters import FileCounters
+from cardio.virtual.counters import Counters, FileCounters
 from cardio.virtual.profile import load_profile
 from tests.cardio.virtual.wire import STATUS, V_BAD, V_GOOD, Wire, profile
 
@@ -42,6 +42,26 @@ def test_tries_survive_a_restart(tmp_path: Path) -> None:
     assert second.send(V_GOOD) == "9000"
     assert start().send(STATUS) == "63C3"
     assert FileCounters(tmp_path / "state", serial).authentications == 0
+
+
+class Ledger(Counters):
+    """Keeps each number of tries that was made to last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.saved: list[int | None] = []
+
+    def save(self) -> None:
+        """Note the tries."""
+        self.saved.append(self.tries)
+
+
+@pytest.mark.parametrize(("apdu", "saved"), [(V_BAD, [2]), (V_GOOD, [2, 3])])
+def test_a_try_is_paid_before_the_comparison(apdu: str, saved: list[int]) -> None:
+    """Cutting the power in the middle gains nobody a try."""
+    ledger = Ledger()
+    Wire("1.8", counters=ledger).send(apdu)
+    assert ledger.saved == saved
 
 
 def test_each_card_has_counters_of_its_own(tmp_path: Path) -> None:
