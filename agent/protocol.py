@@ -133,7 +133,9 @@ def _lang(members: dict[str, Any]) -> str | None:
 
 def choose_language(asked: str | None, accept: str, default: str) -> str:
     """Return the first of ours: the body's, Accept-Language's, then the default."""
-    ranked: list[tuple[float, str]] = [(1.0, asked)] if asked else []
+    if asked and (ours := _ours(asked)):
+        return ours
+    ranked: list[tuple[float, str]] = []
     for item in accept[:1000].split(","):
         name, _, parameters = item.partition(";")
         weight = parameters.strip().removeprefix("q=")
@@ -141,8 +143,14 @@ def choose_language(asked: str | None, accept: str, default: str) -> str:
             ranked.append((float(weight) if parameters else 1.0, name.strip()))
         except ValueError:
             continue
-    ranked.sort(key=lambda item: -item[0])  # stable: the body's own stays in front
+    ranked.sort(key=lambda item: -item[0])
     for quality, name in ranked:
-        if quality > 0 and name and name[:2].lower() in LANGUAGES:
-            return name[:2].lower()
+        if 0 < quality <= 1 and (ours := _ours(name)):
+            return ours
     return default
+
+
+def _ours(tag: str) -> str | None:
+    """Return the language of a tag such as `nl-BE`, if it is one of ours."""
+    primary = tag.partition("-")[0].lower()
+    return primary if primary in LANGUAGES else None

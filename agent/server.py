@@ -220,7 +220,7 @@ async def _answer(
         return response
     except web.HTTPNotFound:
         return _problem(request, Problem("not-found"))
-    except web.HTTPException:
+    except (web.HTTPException, web.RequestPayloadError):
         return _problem(request, Problem("invalid-request"))
     except asyncio.CancelledError:
         raise

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import datetime
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,14 @@ from agent.work import Reservation, Reservations, Stoppable
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.card import BeidCard, Expected, PinStatus
 from cardio.beid.identity import parse_address, parse_identity
-from cardio.errors import CardError, CardReset, FileAbsent, UnsupportedCard
+from cardio.errors import (
+    CardChanged,
+    CardError,
+    CardReset,
+    FileAbsent,
+    NoCertificate,
+    UnsupportedCard,
+)
 from cardio.files import CERTIFICATES, EF, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderSource, ReaderState
@@ -120,7 +128,7 @@ class AgentService:
             "agent": {"version": self.settings.version},
             "features": list(FEATURES),
             "card": await self._card_state(),
-            "virtual": self._source.virtual,
+            "virtual": self._test_card,
         }
 
     async def readers(self, origin: str) -> dict[str, object]:
@@ -130,17 +138,22 @@ class AgentService:
         found = await self._look_into_all()
         return {"readers": [reader.to_json(self._salt) for reader in found]}
 
+    @property
+    def _test_card(self) -> bool:
+        """True where this run's cards are virtual, in whatever reader they are."""
+        return self._source.virtual or self.settings.test_cards
+
     async def _allowed(self, origin: str) -> bool:
         if self._grants.named(origin):
             return True
         if not self._grants.allowed(origin, still_in=lambda _: True):
             return False
-        states = await self._states_or_none()
+        states = await self._states_or_empty()
         return self._grants.allowed(
             origin, still_in=lambda stay: not stay.ended(states)
         )
 
-    async def _states_or_none(self) -> tuple[ReaderState, ...]:
+    async def _states_or_empty(self) -> tuple[ReaderState, ...]:
         try:
             return await self._states()
         except Problem:
@@ -168,7 +181,8 @@ class AgentService:
             self._grants.allow_once(origin, operation.stay)
             files = dict.fromkeys(ef for part in request.include for ef in _FILES[part])
             data = await self._on_card(
-                operation, lambda card: _read_files(card, tuple(files))
+                operation,
+                lambda card: _read_files(card, tuple(files), _serial(operation.found)),
             )
         return _identity_body(request, data)
 
@@ -178,7 +192,7 @@ class AgentService:
             request.include,
             request.purpose,
             operation.lang,
-            self._source.virtual,
+            self._test_card,
         )
         if not await self._ask(operation.stay, self._ui.consent(question)):
             raise Problem("user-denied")
@@ -192,7 +206,9 @@ class AgentService:
         async with self._operation(origin, request.reader, lang) as operation:
             applet = operation.found.card.applet if operation.found.card else ""
             algorithm = _problem(lambda: login_algorithm(applet))
-            login = await self._on_card(operation, _read_login)
+            login = await self._on_card(
+                operation, lambda card: _read_login(card, _serial(operation.found))
+            )
             _check_validity(login.certificate)
             if login.status.blocked:
                 raise Problem("pin-blocked")
@@ -222,7 +238,7 @@ class AgentService:
 
     async def _pin(self, operation: _Operation, status: PinStatus) -> Pin:
         question = Login(
-            operation.origin, status.tries_left, operation.lang, self._source.virtual
+            operation.origin, status.tries_left, operation.lang, self._test_card
         )
         if status.tries_left == 1 and not await self._ask(
             operation.stay, self._ui.last_try(question)
@@ -238,8 +254,15 @@ class AgentService:
             question.close()
             raise Problem("busy")
         async with self._dialog:
-            asking = asyncio.ensure_future(question)
             leaving = asyncio.ensure_future(self._monitor.gone(stay))
+            try:  # it may have left before anybody waited for that
+                if stay.ended(await self._states()):
+                    raise Problem("card-removed")
+            except BaseException:
+                leaving.cancel()
+                question.close()
+                raise
+            asking = asyncio.ensure_future(question)
             both: set[asyncio.Future[Any]] = {asking, leaving}
             try:
                 await asyncio.wait(
@@ -250,6 +273,8 @@ class AgentService:
                 for task in both:
                     task.cancel()
                 await asyncio.gather(*both, return_exceptions=True)
+                if sys.exc_info()[0] is not None:
+                    _forget_answer(asking)
 
     # --- reader and card -------------------------------------------------------------
 
@@ -284,7 +309,7 @@ class AgentService:
         if len(belgian) == 1:
             return belgian[0]
         names = tuple(found.state.name for found in belgian)
-        question = Choice(origin, names, lang, self._source.virtual)
+        question = Choice(origin, names, lang, self._test_card)
         stay = Stay(names[0], belgian[0].state.insertion)
         return belgian[await self._ask(stay, self._ui.choose(question))]
 
@@ -369,13 +394,27 @@ def _answer(asking: asyncio.Future[T], *, removed: bool) -> T:
     raise Problem("card-removed" if removed else "timeout")
 
 
+def _forget_answer(asking: asyncio.Future[Any]) -> None:
+    """Wipe a PIN that was typed for a request which is over."""
+    if asking.done() and not asking.cancelled() and asking.exception() is None:
+        answer = asking.result()
+        if isinstance(answer, Pin):
+            answer.wipe()
+
+
 def _serial(found: Found) -> bytes:
     return found.card.chip_serial if found.card else b""
 
 
-def _read_login(card: BeidCard) -> _LoginData:
+def _recognise(card: BeidCard, serial: bytes) -> None:
+    """Recognise the card; CardChanged when it is not the one that was chosen."""
+    if card.recognise().chip_serial != serial:
+        raise CardChanged("another card than the one that was asked about")
+
+
+def _read_login(card: BeidCard, serial: bytes) -> _LoginData:
     with card.transaction():
-        card.recognise()
+        _recognise(card, serial)
         return _LoginData(
             card.read_certificate(EF.AUTHENTICATION),
             card.read_certificate(EF.CA),
@@ -393,17 +432,19 @@ def _check_validity(certificate: bytes) -> None:
         raise Problem("certificate-expired")
 
 
-def _read_files(card: BeidCard, files: tuple[EF, ...]) -> dict[EF, bytes]:
+def _read_files(
+    card: BeidCard, files: tuple[EF, ...], serial: bytes
+) -> dict[EF, bytes]:
     """Read files in one transaction; one that the card lacks is left out."""
     data: dict[EF, bytes] = {}
     with card.transaction():
-        card.recognise()
+        _recognise(card, serial)
         for ef in files:
             try:
                 read = card.read_certificate if ef in CERTIFICATES else card.read
                 data[ef] = read(ef)
-            except FileAbsent:
-                continue
+            except (FileAbsent, NoCertificate):
+                continue  # the portal judges what cannot be proven
     return data
 
 

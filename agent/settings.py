@@ -12,13 +12,15 @@ class Settings:
     """Settings of one run.
 
     `allowed_origins` come from --allow-origin; `documents` serves openapi.json and
-    client.js; `http_loopback` lets http pages of this machine ask.
+    client.js; `http_loopback` lets http pages of this machine ask; `test_cards` says
+    that the cards of this run are virtual ones, although they sit in a PC/SC reader.
     """
 
     lang: str = "en"
     allowed_origins: frozenset[str] = frozenset()
     developer: bool = False
     demo: bool = False
+    test_cards: bool = False
     version: str = __version__
 
     @property

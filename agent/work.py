@@ -53,10 +53,10 @@ class Reservation:
         """Run blocking work; a cancelled caller leaves it to end by itself."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._running += 1
         threading.Thread(
             target=self._work, args=(work, loop, future), name="card", daemon=True
         ).start()
+        self._running += 1  # on the loop, so before the thread's `deliver`
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

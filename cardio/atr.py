@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cardio.files import ATR_1_8
+
 
 @dataclass(frozen=True)
 class AtrPattern:
@@ -30,7 +32,7 @@ BELGIAN = (
         bytes.fromhex("3B98004000A503010101AD1310"),
         bytes.fromhex("FFFF00FF00FFFFFFFFFFFFFFF0"),
     ),
-    AtrPattern(bytes.fromhex("3B7F96000080318065B085040120120FFF829000"), b"\xff" * 20),
+    AtrPattern(ATR_1_8, b"\xff" * len(ATR_1_8)),
 )
 
 

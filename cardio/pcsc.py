@@ -67,18 +67,18 @@ _ERRORS: dict[int, type[CardError]] = {
 }
 
 
-def _signed(code: int) -> int:
-    """Return a return code as pyscard gives it, whatever its sign."""
+def _unsigned(code: int) -> int:
+    """Return a return code as 32 bits, whatever sign pyscard gave it."""
     return code & 0xFFFFFFFF
 
 
-_BY_CODE = {_signed(code): error for code, error in _ERRORS.items()}
+_BY_CODE = {_unsigned(code): error for code, error in _ERRORS.items()}
 
 
 def _check(code: int) -> None:
     """Raise what a PC/SC return code stands for."""
     if code != scard.SCARD_S_SUCCESS:
-        error = _BY_CODE.get(_signed(code), CardUnreadable)
+        error = _BY_CODE.get(_unsigned(code), CardUnreadable)
         raise error(scard.SCardGetErrorMessage(code))
 
 
@@ -97,7 +97,7 @@ def _context() -> Iterator[Any]:
 def _names(context: Any) -> list[str]:
     """List the readers, without those that hold no card that a person could insert."""
     code, names = scard.SCardListReaders(context, [])
-    if _signed(code) == _signed(scard.SCARD_E_NO_READERS_AVAILABLE):
+    if _unsigned(code) == _unsigned(scard.SCARD_E_NO_READERS_AVAILABLE):
         return []
     _check(code)
     return [name for name in names if not name.startswith(_IGNORED)]
@@ -168,7 +168,7 @@ class PcscReaders:
 
 #: Ends of a wait in which nothing went wrong.
 _NO_NEWS = frozenset(
-    map(_signed, (scard.SCARD_E_CANCELLED, scard.SCARD_E_TIMEOUT)),
+    map(_unsigned, (scard.SCARD_E_CANCELLED, scard.SCARD_E_TIMEOUT)),
 )
 #: Pause before looking again when readers came or went while being looked at.
 _SETTLE_SECONDS = 0.1
@@ -239,7 +239,7 @@ class PcscWatch:
             code, _ = scard.SCardGetStatusChange(self._context, _WAIT_MS, self._known)
         finally:
             self._idle.set()
-        if _signed(code) not in _NO_NEWS:
+        if _unsigned(code) not in _NO_NEWS:
             _check(code)
 
     def _refresh(self) -> tuple[ReaderState, ...]:
@@ -254,7 +254,7 @@ class PcscWatch:
         if _HAS_PNP:
             asked.append((_PNP, scard.SCARD_STATE_UNAWARE))
         code, states = scard.SCardGetStatusChange(self._context, 0, asked)
-        if _signed(code) not in _NO_NEWS:
+        if _unsigned(code) not in _NO_NEWS:
             _check(code)
         self._known = [(name, event) for name, event, _ in states]
         self._pause = _LOOK_SECONDS
@@ -340,7 +340,7 @@ class PcscChannel(Channel):
     def _begin(self) -> None:
         """Begin a transaction; a reset by somebody else before it does not matter."""
         code = scard.SCardBeginTransaction(self._card)
-        if _BY_CODE.get(_signed(code)) is CardReset:
+        if _BY_CODE.get(_unsigned(code)) is CardReset:
             self._reconnect()
             code = scard.SCardBeginTransaction(self._card)
         _check(code)
@@ -356,7 +356,7 @@ class PcscChannel(Channel):
             code, answer = scard.SCardTransmit(self._card, pci, command)
         finally:
             command[:] = [0] * len(command)
-        self._reset_seen = _BY_CODE.get(_signed(code)) is CardReset
+        self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
         _check(code)
         return bytes(answer)
 

@@ -28,6 +28,10 @@ BELGIAN_ROOTS = frozenset(
 )
 
 
+class ForeignRoot(Exception):
+    """The card's root is neither a pinned Belgian one nor that of the test cards."""
+
+
 @dataclass(frozen=True)
 class Trust:
     """The roots that count, and whether they are TEST ones."""
@@ -44,7 +48,7 @@ def test_trust() -> Trust:
 def trust_for(source: ReaderSource) -> Trust | None:
     """Return the trust that fits the Belgian card in a reader, None without one.
 
-    A card with another root gives the test trust, under which it is refused.
+    Raises ForeignRoot for a card of neither: the test PIN must not be typed for it.
     """
     for state in source.readers():
         if look_into(source, state).card is None:
@@ -57,5 +61,7 @@ def trust_for(source: ReaderSource) -> Trust | None:
             continue
         if root.fingerprint(hashes.SHA256()).hex() in BELGIAN_ROOTS:
             return Trust((root,), test=False)
+        if root not in pki.test_roots():
+            raise ForeignRoot
         return test_trust()
     return None

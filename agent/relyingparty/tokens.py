@@ -32,7 +32,7 @@ from agent.relyingparty.errors import (
 from agent.relyingparty.revocation import ONLINE, RevocationChecker
 
 #: Web eID's own bounds. The largest real token, of a 1.7 card with `issuerCertificate`
-#: (RSA-2048 holder, RSA-4096 CA), has about 5 500 characters.
+#: (RSA-2048 holder, RSA-4096 CA), has about 5 000 characters.
 TOKEN_CHARACTERS = range(100, 10_001)
 
 _MAX_CERTIFICATE = 5_000

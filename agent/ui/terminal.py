@@ -37,6 +37,7 @@ class TerminalInterface:
         self._write = write or _write
         self._keyboard = Keyboard()
         self._pending: asyncio.Future[bytearray | None] | None = None
+        self._arrived = threading.Event()
 
     async def consent(self, question: Consent) -> bool:
         """Ask for consent to exactly these data."""
@@ -147,22 +148,28 @@ class TerminalInterface:
         loop = asyncio.get_running_loop()
         with self._keyboard.mode(secret=secret):
             # Shown after what was typed before is forgotten, so that no answer is.
-            self._write(words)
-            if self._pending is not None and self._pending.done():
-                wipe(self._pending.result() or bytearray())  # nobody waits for it
+            if self._pending is not None and self._arrived.is_set():
+                self._pending.add_done_callback(_wipe)  # nobody waits for it
                 self._pending = None
+            self._write(words)
             if self._pending is None:
                 self._pending = loop.create_future()
-                _start(self._keyboard.read_line, loop, self._pending)
+                self._arrived = threading.Event()
+                _start(self._keyboard.read_line, loop, self._pending, self._arrived)
             line = await asyncio.shield(self._pending)
         self._pending = None
         return line
+
+
+def _wipe(future: asyncio.Future[bytearray | None]) -> None:
+    wipe(future.result() or bytearray())
 
 
 def _start(
     read: Callable[[], bytearray | None],
     loop: asyncio.AbstractEventLoop,
     future: asyncio.Future[bytearray | None],
+    arrived: threading.Event,
 ) -> None:
     """Run a blocking read in a daemon thread, which never keeps the program alive."""
 
@@ -172,6 +179,7 @@ def _start(
 
     def work() -> None:
         line = read()
+        arrived.set()
         if not loop.is_closed():
             loop.call_soon_threadsafe(deliver, line)
 

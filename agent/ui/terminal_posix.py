@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 assert sys.platform != "win32"
 
@@ -24,6 +27,18 @@ class Keyboard:
         except (OSError, ValueError, AttributeError):
             self._descriptor = -1
             self._terminal = False
+        self._reading = False
+        self._left = False
+        #: The terminal's usual mode, while a PIN line that nobody waits for is typed.
+        self._late: list[Any] | None = None
+        atexit.register(self._restore)
+
+    def _restore(self) -> None:
+        """Let the terminal echo again."""
+        late, self._late = self._late, None
+        if late is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, late)
 
     @contextmanager
     def mode(self, *, secret: bool) -> Iterator[None]:
@@ -32,7 +47,7 @@ class Keyboard:
             yield
             return
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        before = termios.tcgetattr(self._descriptor)
+        before = self._late or termios.tcgetattr(self._descriptor)
         changed = list(before)
         if secret:
             changed[3] &= ~termios.ECHO
@@ -40,7 +55,10 @@ class Keyboard:
         try:
             yield
         finally:
-            termios.tcsetattr(self._descriptor, termios.TCSANOW, before)
+            self._late = before
+            self._left = secret and self._reading
+            if not self._left:
+                self._restore()
             if secret:
                 os.write(sys.stdout.fileno(), b"\n")
 
@@ -52,6 +70,7 @@ class Keyboard:
         """
         line = bytearray()
         byte = bytearray(1)
+        self._reading = True
         try:
             while os.readv(self._descriptor, [byte]):
                 if byte == b"\n":
@@ -64,6 +83,9 @@ class Keyboard:
             return None
         finally:
             byte[0] = 0
+            self._reading = False
+            if self._left:
+                self._restore()
         if line.endswith(b"\r"):
             del line[-1]
         return line

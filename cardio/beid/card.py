@@ -7,6 +7,7 @@ in this module: 5000 of them block a 1.7 card.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from cardio import apdu, tlv
 from cardio.apdu import INS, SW, Response
 from cardio.atr import looks_belgian
 from cardio.beid.algorithms import SignatureAlgorithm
-from cardio.channel import Apdu, Channel, FollowUp, Transaction
+from cardio.channel import Apdu, Channel, FollowUp, Trace, Transaction
 from cardio.errors import (
     CardChanged,
     CardError,
@@ -30,6 +31,8 @@ from cardio.errors import (
 )
 from cardio.files import APPLET_AID, EF, Key
 from cardio.pin import Pin, wipe
+
+_log = logging.getLogger(__name__)
 
 #: Applet version byte of GET CARD DATA (offset 21) to the applet's name.
 _APPLETS = {0x01: "1.0", 0x10: "1.0", 0x11: "1.1", 0x17: "1.7", 0x18: "1.8"}
@@ -98,7 +101,7 @@ class BeidCard:
     """
 
     def __init__(self, channel: Channel, *, intercepts_verify: bool = False) -> None:
-        self._channel = FollowUp(channel)
+        self._channel = FollowUp(Trace(channel, _log))
         self._intercepts_verify = intercepts_verify
         self._card_data: CardData | None = None
 
