@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from agent.errors import Problem
 
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
-_NAME = r"(?=.{1,253}(?::|$))[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?"
+_NAME = r"(?=.{1,253}(?::|$))[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?"
 _ORIGIN = re.compile(rf"https://(?:{_NAME}|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?")
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 

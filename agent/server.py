@@ -1,4 +1,4 @@
-"""The HTTPS endpoint on loopback: aiohttp around the service; touches sockets.
+"""The HTTPS endpoint on loopback: aiohttp around the service; touches no card.
 
 Every request passes the gate first. Behind it every answer carries CORS headers, so
 that a page can read its own mistakes; what fails at the gate carries none.
@@ -7,11 +7,8 @@ that a page can read its own mistakes; what fails at the gate carries none.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import socket
 import ssl
-import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,13 +17,15 @@ from importlib.resources import files
 from aiohttp import web
 
 from agent import gate, openapi, protocol
+from agent.connections import HEADERS, PortTaken, Runner, bind
 from agent.errors import Problem
 from agent.gate import Gate
 from agent.service import AgentService
 
+__all__ = ["Listening", "PortTaken", "make_app", "serve"]
+
 _log = logging.getLogger(__name__)
 
-PORTS = range(27410, 27420)
 _KEEPALIVE_SECONDS = 75.0
 #: An open question ends this soon after the agent was told to end.
 _SHUTDOWN_SECONDS = 0.2
@@ -46,10 +45,6 @@ _DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class PortTaken(Exception):
-    """The port, or every port of the range, is in use."""
-
-
 @dataclass
 class Listening:
     """A running endpoint."""
@@ -62,55 +57,7 @@ class Listening:
         await self.runner.cleanup()
 
 
-# --- listening -----------------------------------------------------------------------
-
-
-def bind(port: int | None) -> tuple[int, list[socket.socket]]:
-    """Bind 127.0.0.1 and ::1 on one port: the one named, else the first free one.
-
-    A machine without IPv6 gets 127.0.0.1 alone. Raises PortTaken.
-    """
-    for candidate in PORTS if port is None else (port,):
-        sockets = _bind_both(candidate)
-        if sockets:
-            return candidate, sockets
-    raise PortTaken(
-        f"port {port} is in use" if port else "the ports 27410 to 27419 are in use"
-    )
-
-
-def _bind_both(port: int) -> list[socket.socket]:
-    """Return both sockets, or none when one of them is taken."""
-    sockets: list[socket.socket] = []
-    places = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
-    for family, address in places:
-        try:
-            sockets.append(_bind_one(family, address, port))
-        except OSError as error:
-            no_ipv6 = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-            if family == socket.AF_INET6 and no_ipv6:
-                continue
-            for bound in sockets:
-                bound.close()
-            return []
-    return sockets
-
-
-def _bind_one(family: int, address: str, port: int) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if sys.platform == "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((address, port))
-        listener.listen(128)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+# --- the application ----------------------------------------------------------------
 
 
 async def serve(
@@ -119,9 +66,10 @@ async def serve(
     """Start the endpoint; PortTaken. Without a context it speaks plain HTTP (tests)."""
     port, sockets = bind(port)
     app = make_app(service, port)
-    runner = web.AppRunner(
+    runner = Runner(
         app,
         access_log=None,
+        auto_decompress=False,  # a page has no reason to send compressed JSON
         handler_cancellation=True,
         keepalive_timeout=_KEEPALIVE_SECONDS,
         shutdown_timeout=_SHUTDOWN_SECONDS,
@@ -165,9 +113,7 @@ async def _close(app: web.Application) -> None:
 
 
 async def _headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Server"] = "eid-agent"
+    response.headers.update(HEADERS)
 
 
 # --- the gate ------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""Below the gate: which sockets are bound, and what is no proper HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from agent import connections
+from agent.connections import PortTaken, bind
+from tests.agent.people import PORTAL, running
+
+OWN = f"Host: localhost:{{port}}\r\nOrigin: {PORTAL}\r\nX-EID-Agent: 1\r\n"
+POST = f"POST /v1/identity HTTP/1.1\r\n{OWN}Content-Type: application/json\r\n"
+
+
+async def _send(port: int, request: str) -> tuple[int, str, bytes]:
+    """Send bytes as they are; return status, headers and body of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request.format(port=port).encode("latin-1"))
+        status = int((await reader.readline()).split()[1])
+        headers = (await reader.readuntil(b"\r\n\r\n")).decode()
+        size = int(headers.lower().partition("content-length: ")[2].split()[0])
+        return status, headers, await reader.readexactly(size)
+    finally:
+        writer.close()
+
+
+#: What aiohttp itself refuses, before our gate sees it.
+NO_HTTP = [
+    ("GET /v1/status HTTP/1.1\r\n\r\n", 421, "host-refused"),
+    (
+        f"GET /v1/status HTTP/1.1\r\nHost: localhost:{{port}}\r\n{OWN}\r\n",
+        421,
+        "host-refused",
+    ),
+    (
+        f"GET /v1/status HTTP/1.1\r\n{OWN}Secret: {'hidden' * 1000}\r\n\r\n",
+        400,
+        "invalid-request",
+    ),
+    (f"GET /v1/{'hidden' * 1000} HTTP/1.1\r\n{OWN}\r\n", 400, "invalid-request"),
+    (f"GET /hidden\x01 HTTP/1.1\r\n{OWN}\r\n", 400, "invalid-request"),
+    (f"hidden\x16\x03 / HTTP/1.1\r\n{OWN}\r\n", 400, "invalid-request"),
+    (
+        f"{POST}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nhidden",
+        400,
+        "invalid-request",
+    ),
+]
+
+
+@pytest.mark.parametrize(("raw", "status", "code"), NO_HTTP)
+async def test_what_is_no_http_is_a_problem_too(
+    raw: str, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No Host or two, too long, smuggled: refused in the API's form, without CORS,
+    without the server's inside, and nothing of the request in the log."""
+    caplog.set_level(logging.DEBUG)
+    async with running("adult") as agent:
+        answer, headers, body = await _send(agent.port, raw)
+    assert (answer, json.loads(body)["code"]) == (status, code)
+    assert "Access-Control" not in headers
+    assert "no-store" in headers
+    assert "application/problem+json" in headers
+    assert "aiohttp" not in headers
+    assert "hidden" not in caplog.text + body.decode()
+
+
+#: Bodies that pass the gate and cannot be read.
+NO_BODIES = [
+    (f"{POST}Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", 400),
+    (f"{POST}\r\n", 400),
+    (
+        f"{POST}Transfer-Encoding: chunked\r\n\r\n"
+        + ("1000\r\n" + " " * 0x1000 + "\r\n") * 17,
+        413,
+    ),
+]
+
+
+@pytest.mark.parametrize(("raw", "status"), NO_BODIES)
+async def test_a_body_that_cannot_be_read_is_refused_readably(
+    raw: str, status: int
+) -> None:
+    """Compressed, absent, endless: behind the gate, so the page may read why."""
+    async with running("adult") as agent:
+        answer, headers, _ = await _send(agent.port, raw)
+    assert answer == status
+    assert f"Access-Control-Allow-Origin: {PORTAL}" in headers
+
+
+async def test_two_origins_are_no_origin() -> None:
+    """A second Origin header is refused, whatever it says."""
+    async with running("adult") as agent:
+        request = f"GET /v1/status HTTP/1.1\r\n{OWN}Origin: {PORTAL}\r\n\r\n"
+        status, headers, body = await _send(agent.port, request)
+    assert (status, json.loads(body)["code"]) == (403, "origin-refused")
+    assert "Access-Control" not in headers
+
+
+def _take(stack: ExitStack, family: socket.AddressFamily, place: str, port: int) -> int:
+    """Listen there until the stack ends; return the port."""
+    other = stack.enter_context(socket.create_server((place, port), family=family))
+    return int(other.getsockname()[1])
+
+
+def test_a_port_that_is_half_taken_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program on ::1 alone could answer in our place: the next port then."""
+    with ExitStack() as stack:
+        taken = _take(stack, socket.AF_INET6, "::1", 0)
+        other = _take(stack, socket.AF_INET, "127.0.0.1", 0)
+        monkeypatch.setattr(connections, "PORTS", (taken, other))
+        with pytest.raises(PortTaken):
+            bind(None)
+        with pytest.raises(PortTaken, match=str(taken)):
+            bind(taken)
+
+
+def test_both_addresses_are_bound_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """127.0.0.1 and ::1, and no other; a taken port is passed over."""
+    with ExitStack() as stack:
+        taken = _take(stack, socket.AF_INET, "127.0.0.1", 0)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            free = probe.getsockname()[1]
+        monkeypatch.setattr(connections, "PORTS", (taken, free))
+        port, sockets = bind(None)
+        for listener in sockets:
+            stack.enter_context(listener)
+        bound = [listener.getsockname()[:2] for listener in sockets]
+    assert port == free
+    assert bound == [("127.0.0.1", free), ("::1", free)]
