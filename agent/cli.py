@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from agent import __version__
-from agent.commands import Failure, Usage, say
+from agent.commands import Failure, say
 
 LANGUAGES = ("nl", "fr", "de", "en")
 PERSONAS = "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked"
@@ -160,6 +163,7 @@ def language(chosen: str | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _prepare_output()
     options = parser().parse_args(arguments)
     options.lang = language(options.lang)
     logging.basicConfig(
@@ -167,17 +171,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    command: Callable[[argparse.Namespace], int]
-    command = importlib.import_module(options.module).main
+    signal.signal(signal.SIGTERM, _terminated)
     try:
+        command: Callable[[argparse.Namespace], int]
+        command = importlib.import_module(options.module).main
         return command(options)
-    except (Failure, Usage) as problem:
-        say(str(problem))
+    except Failure as problem:
+        if problem.key == "cli-output":
+            _give_up_output()
+        say(problem.sentence(options.lang))
         return problem.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output is gone; keep the interpreter from complaining.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return 1
+
+
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    """End by SIGTERM as any other way out does, so that nothing is left behind."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _prepare_output() -> None:
+    """See to it that every result can be written, whatever the streams are.
+
+    Programs read UTF-8; a terminal that lacks a letter shows it as `?`.
+    """
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="replace")
+
+
+def _give_up_output() -> None:
+    """Throw away what nobody takes, so that the interpreter's end does not complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

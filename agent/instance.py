@@ -10,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import secrets
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
-from typing import IO
 
 from agent import host
 
@@ -29,6 +31,8 @@ _INFO = "agent.json"
 #: A Unix socket's path may have about 100 bytes.
 _MAX_PATH = 90
 _WAIT_SECONDS = 10.0
+_PAUSE_SECONDS = 0.05
+_JOIN_SECONDS = 1.0
 
 
 class AlreadyRunning(Exception):
@@ -39,36 +43,50 @@ class NotRunning(Exception):
     """No agent holds the data folder."""
 
 
+class NotAnswering(Exception):
+    """An agent holds the data folder and does not answer."""
+
+
+@dataclass(frozen=True)
+class _Published:
+    """What the running agent left in the data folder for others to find it."""
+
+    port: int
+    address: str
+    key: bytes
+
+
 class Instance:
     """The right to be the one agent of a data folder, until `close`."""
 
     def __init__(self, data_dir: Path) -> None:
         """Take the lock; AlreadyRunning when somebody else has it. OSError."""
-        host.make_private_dir(data_dir)
+        host.make_data_dir(data_dir)
         self._info = data_dir / _INFO
-        lock = _lock(data_dir / _LOCK)
+        lock = host.lock(data_dir / _LOCK)
         if lock is None:
             raise AlreadyRunning
         self._lock = lock
         self._info.unlink(missing_ok=True)
         self._listener: Listener | None = None
+        self._folders = contextlib.ExitStack()
 
     def publish(self, port: int, actions: Mapping[str, Callable[[], None]]) -> None:
         """Say where the agent listens, and act on `show` and `quit` from now on.
 
-        The actions run in a thread of the channel's.
+        The actions run in a thread of the channel's. OSError.
         """
         key = secrets.token_bytes(32)
-        self._listener = Listener(_address(self._info.parent), authkey=key)
-        info = {
-            "port": port,
-            "address": self._listener.address,
-            "key": key.hex(),
-        }
+        address = _address(self._info.parent, self._folders)
+        self._listener = Listener(address, authkey=key)
+        if sys.platform != "win32":
+            Path(address).chmod(0o600)
+        info = {"port": port, "address": address, "key": key.hex()}
         host.write_private(self._info, json.dumps(info).encode())
-        threading.Thread(
+        self._thread = threading.Thread(
             target=self._serve, args=(actions,), name="instance", daemon=True
-        ).start()
+        )
+        self._thread.start()
 
     def _serve(self, actions: Mapping[str, Callable[[], None]]) -> None:
         while (listener := self._listener) is not None:
@@ -84,87 +102,106 @@ class Instance:
             except Exception as error:  # a bad caller must not end the channel
                 if self._listener is not None:
                     _log.debug("channel: %s", type(error).__name__)
+                    time.sleep(_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Give the folder back."""
         listener, self._listener = self._listener, None
         self._info.unlink(missing_ok=True)
         if listener is not None:
+            # Closing alone wakes nobody who waits in accept; a caller does.
+            with contextlib.suppress(OSError):
+                Client(listener.address).close()
+            self._thread.join(_JOIN_SECONDS)
             with contextlib.suppress(OSError):
                 listener.close()
+        self._folders.close()
         self._lock.close()
 
 
 def running_port(data_dir: Path) -> int:
     """Return the port of the agent that holds the folder; NotRunning."""
-    return int(_read_info(data_dir)["port"])
+    return _published(data_dir).port
 
 
-def tell(data_dir: Path, word: str) -> None:
-    """Send `show` or `quit` to the agent of a folder; NotRunning."""
-    info = _read_info(data_dir)
-    try:
-        with Client(info["address"], authkey=bytes.fromhex(info["key"])) as connection:
-            connection.send_bytes(word.encode())
-            connection.recv_bytes(maxlength=16)
-    except (OSError, EOFError, ValueError):
-        raise NotRunning from None
+def tell(data_dir: Path, word: str, seconds: float = _WAIT_SECONDS) -> None:
+    """Send `show` or `quit` to the agent of a folder; NotRunning, NotAnswering."""
+    published = _published(data_dir)
+    answers: list[bytes] = []
+    # The hand-shake has no time limit of its own, and an agent may be stopped.
+    talk = threading.Thread(
+        target=_talk, args=(published, word, answers), name="channel", daemon=True
+    )
+    talk.start()
+    talk.join(seconds)
+    if talk.is_alive():
+        raise NotAnswering
+    if not answers:
+        raise NotRunning
 
 
-def wait_until_gone(data_dir: Path) -> bool:
+def _talk(published: _Published, word: str, answers: list[bytes]) -> None:
+    """Say a word and add the answer, if there is one."""
+    with (
+        contextlib.suppress(OSError, EOFError, ValueError, AuthenticationError),
+        Client(published.address, authkey=published.key) as connection,
+    ):
+        connection.send_bytes(word.encode())
+        answers.append(connection.recv_bytes(maxlength=16))
+
+
+def wait_until_gone(data_dir: Path, seconds: float = _WAIT_SECONDS) -> bool:
     """Wait until nobody holds the folder; False when it takes too long."""
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while time.monotonic() < deadline:
-        lock = _lock(data_dir / _LOCK)
-        if lock is not None:
-            lock.close()
-            return True
-        time.sleep(0.05)
-    return False
+    deadline = time.monotonic() + seconds
+    while not _free(data_dir):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return True
 
 
-def _read_info(data_dir: Path) -> dict[str, str]:
+def _published(data_dir: Path) -> _Published:
     """Read what the running agent published; waits for one that is just starting."""
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         try:
-            found: dict[str, str] = json.loads(host.read_private(data_dir / _INFO))
-            return found
+            return _parse(host.read_private(data_dir / _INFO))
         except FileNotFoundError:
             if _free(data_dir) or time.monotonic() > deadline:
                 raise NotRunning from None
         except (OSError, ValueError):
             raise NotRunning from None
-        time.sleep(0.05)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _parse(data: bytes) -> _Published:
+    """Read the file that `publish` writes; ValueError for anything else."""
+    match json.loads(data):
+        case {"port": int(port), "address": str(address), "key": str(key)}:
+            return _Published(port, address, bytes.fromhex(key))
+        case _:
+            raise ValueError("not what an agent publishes")
 
 
 def _free(data_dir: Path) -> bool:
     """Tell whether nobody holds the lock."""
-    if not (data_dir / _LOCK).exists():
-        return True
-    lock = _lock(data_dir / _LOCK)
-    if lock is None:
-        return False
-    lock.close()
-    return True
+    path = data_dir / _LOCK
+    try:
+        lock = host.lock(path) if path.exists() else None
+    except OSError:
+        return True  # nobody who runs as this user could hold it
+    if lock is not None:
+        lock.close()
+    return lock is not None or not path.exists()
 
 
-def _address(folder: Path) -> str:
+def _address(folder: Path, folders: contextlib.ExitStack) -> str:
+    """Return where to listen; a folder made for it goes with the stack."""
     if sys.platform == "win32":
         return rf"\\.\pipe\eid-agent-{secrets.token_hex(8)}"
-    path = folder / "agent.sock"
-    if len(str(path)) > _MAX_PATH:
-        path = Path(tempfile.mkdtemp(prefix="eid-agent-")) / "agent.sock"
+    path = folder.absolute() / "agent.sock"
+    if len(os.fsencode(path)) > _MAX_PATH:
+        made = tempfile.TemporaryDirectory(prefix="eid-agent-")
+        path = Path(folders.enter_context(made)) / "agent.sock"
     path.unlink(missing_ok=True)
     return str(path)
-
-
-def _lock(path: Path) -> IO[bytes] | None:
-    """Lock a file for this process, or return None when another has it."""
-    file = path.open("ab")
-    try:
-        host.lock(file)
-    except OSError:
-        file.close()
-        return None
-    return file

@@ -45,16 +45,17 @@ class Files:
 def load_or_create(data_dir: Path) -> Files:
     """Return the certificate of this data folder, made anew where it has to be.
 
-    DataDirUnusable when the folder cannot be written or belongs to somebody else.
+    DataDirUnusable when the folder cannot be written or belongs to somebody else, or a
+    file in it is a link or can be read by others.
     """
     folder = data_dir / "tls"
     try:
-        host.make_private_dir(data_dir)
+        host.make_data_dir(data_dir)
         host.make_private_dir(folder)
         return _load(folder) or store(certs.issue(), folder)[0]
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataDirUnusable(f"the data folder {data_dir}: {reason}") from None
+        raise DataDirUnusable(f"{data_dir}: {reason}") from None
 
 
 def store(issued: certs.Issued, folder: Path) -> list[Files]:

@@ -4,32 +4,54 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cardio.readers import ReaderSource
+from agent.texts import text
+
+if TYPE_CHECKING:
+    from cardio.readers import ReaderSource
 
 
 class Failure(Exception):
-    """A command failed: one sentence that says what to do; exit code 1."""
+    """A command failed: one sentence that says what to do; exit code 1.
+
+    `key` names the sentence in the catalogues, `values` fill it.
+    """
 
     exit_code = 1
 
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.values = values
 
-class Usage(Exception):
+    def sentence(self, lang: str) -> str:
+        """Return what happened and what to do, in a language."""
+        return text(self.key, lang, **self.values)
+
+
+class Usage(Failure):
     """A command was called wrongly; exit code 2."""
 
     exit_code = 2
 
 
-def say(text: str) -> None:
-    """Write a sentence to standard error."""
-    sys.stderr.write(f"eid-agent: {text}\n")
-    sys.stderr.flush()
+def say(sentence: str) -> None:
+    """Write a sentence to standard error, if there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"eid-agent: {sentence}\n")
+        sys.stderr.flush()
 
 
-def answer(text: str) -> None:
-    """Write a result to standard output, at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+def answer(result: str) -> None:
+    """Write a result to standard output, at once; Failure, BrokenPipeError."""
+    try:
+        sys.stdout.write(f"{result}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Failure("cli-output", reason=error.strerror) from None
 
 
 def card_source(where: str) -> ReaderSource:
@@ -40,18 +62,15 @@ def card_source(where: str) -> ReaderSource:
     if kind == "virtual":
         return virtual_source(rest)
     if kind == "pkcs11":
-        raise Usage("--card pkcs11: is not built yet; use --card pcsc")
-    raise Usage(f"--card takes pcsc or virtual[:PERSONA], not {where!r}")
+        raise Usage("cli-pkcs11")
+    raise Usage("cli-card", value=repr(where))
 
 
 def _pcsc() -> ReaderSource:
     try:
         from cardio.pcsc import PcscReaders
     except ImportError as error:
-        raise Failure(
-            "the smart card library is missing; install it with "
-            "`pip install 'eid-agent[card]'`"
-        ) from error
+        raise Failure("cli-no-pyscard") from error
     return PcscReaders()
 
 
@@ -65,7 +84,7 @@ def virtual_source(persona: str, *, pin: str | None = None) -> ReaderSource:
     try:
         profile = load_profile(persona or DEFAULT_PERSONA, pin=pin)
     except ProfileError as error:
-        raise Usage(str(error)) from None
+        raise Usage("cli-virtual", reason=error) from None
     readers = VirtualReaders()
     readers.insert(VirtualCard(profile))
     return readers
@@ -77,6 +96,6 @@ def write_new(path: Path, data: bytes) -> None:
         with path.open("xb") as file:
             file.write(data)
     except FileExistsError:
-        raise Failure(f"{path} is there already; name another file") from None
+        raise Failure("cli-file-exists", path=path) from None
     except OSError as error:
-        raise Failure(f"{path} cannot be written: {error.strerror}") from None
+        raise Failure("cli-file-unwritable", path=path, reason=error.strerror) from None

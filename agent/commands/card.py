@@ -6,13 +6,13 @@ import argparse
 import base64
 import json
 import secrets
-import sys
 from collections.abc import Callable
 
 from agent.commands import Failure, answer, card_source, write_new
 from agent.commands.labels import LABELS, WORDS
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, open_card
+from agent.ui.words import one_line, quoted
 from cardio.beid.card import BeidCard
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.errors import (
@@ -37,10 +37,10 @@ def main(options: argparse.Namespace) -> int:
     try:
         return actions[options.action](options, card_source(options.card))
     except SeveralReaders as error:
-        names = ", ".join(f'"{name}"' for name in error.names)
-        raise Failure(f"--reader: {names}") from None
+        names = ", ".join(f'"{quoted(name)}"' for name in error.names)
+        raise Failure("cli-several-readers", names=names) from None
     except CardError as error:
-        raise Failure(Problem.from_card_error(error).title(options.lang)) from None
+        raise Failure(Problem.from_card_error(error).code) from None
 
 
 def _list(options: argparse.Namespace, source: ReaderSource) -> int:
@@ -53,7 +53,7 @@ def _list(options: argparse.Namespace, source: ReaderSource) -> int:
     if not found:
         answer(words["no-readers"])
     for reader in found:
-        answer(f"{reader.state.name}: {_content(reader, words)}")
+        answer(f"{one_line(reader.state.name)}: {_content(reader, words)}")
     return 0
 
 
@@ -66,7 +66,7 @@ def _content(reader: Found, words: dict[str, str]) -> str:
 def choose(source: ReaderSource, wanted: str | None) -> str:
     """Return the reader to use: the one named, or the only one with a Belgian card.
 
-    Raises NoReader, NoCard, UnsupportedCard, SeveralReaders.
+    Raises NoReader, NoCard, UnsupportedCard, SeveralReaders; Failure for a wrong name.
     """
     states = source.readers()
     if wanted is not None:
@@ -90,7 +90,7 @@ def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
     exact = [state for state in states if state.name == wanted]
     fitting = exact or [state for state in states if wanted in state.name]
     if not fitting:
-        raise NoReader(wanted)
+        raise Failure("cli-reader-unknown", wanted=f'"{quoted(wanted)}"')
     if len(fitting) > 1:
         raise SeveralReaders(tuple(state.name for state in fitting))
     return fitting[0]
@@ -112,7 +112,7 @@ def _read(options: argparse.Namespace, source: ReaderSource) -> int:
     }
     if options.photo is not None:
         if photo is None:
-            raise Failure(WORDS[options.lang]["no-photo"])
+            raise Failure("cli-no-photo")
         write_new(options.photo, photo)
     if options.json:
         _json(result)
@@ -141,7 +141,7 @@ def _show(result: dict[str, object], lang: str) -> None:
         if isinstance(value, dict):
             value = value["name"]
         if value:
-            answer(f"{label:{width}}  {value}")
+            answer(f"{label:{width}}  {one_line(str(value))}")
 
 
 def _pin_status(options: argparse.Namespace, source: ReaderSource) -> int:
@@ -163,5 +163,4 @@ def _pin_status(options: argparse.Namespace, source: ReaderSource) -> int:
 
 
 def _json(value: object) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False)
-    answer("")
+    answer(json.dumps(value, ensure_ascii=False))

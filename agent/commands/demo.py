@@ -21,9 +21,11 @@ from agent.commands.running import endpoint, explain_ui, stop_on_signals
 from agent.demo.browser import Endpoint, Opened, open_browser
 from agent.demo.portal import PortalConfig, make_portal
 from agent.demo.serve import bind_loopback, serve_portal
-from agent.demo.trust import Trust, test_trust, trust_for
+from agent.demo.trust import ForeignRoot, Trust, test_trust, trust_for
+from agent.errors import Problem
 from agent.relyingparty import AcceptingTestCards
 from agent.settings import Settings
+from agent.texts import text
 from cardio.errors import CardError
 from cardio.readers import ReaderSource
 from cardio.virtual.card import VirtualCard
@@ -58,7 +60,7 @@ def _cards(options: argparse.Namespace) -> Iterator[tuple[ReaderSource, Trust]]:
         with _pcsc(options) as cards:
             yield cards
     else:
-        raise Usage(f"--card takes virtual or pcsc, not {options.card!r}")
+        raise Usage("cli-demo-card", value=repr(options.card))
 
 
 @contextmanager
@@ -68,9 +70,12 @@ def _pcsc(options: argparse.Namespace) -> Iterator[tuple[ReaderSource, Trust]]:
     try:
         trust = None if options.persona else trust_for(source)
     except CardError as error:
-        raise Failure(f"PC/SC does not answer ({error}); start pcscd") from None
+        raise Failure(Problem.from_card_error(error).code) from None
+    except ForeignRoot:
+        raise Failure("demo-foreign-root") from None
     if trust is not None:
-        say(f"the portal accepts {'test' if trust.test else 'Belgian'} cards")
+        key = "demo-test-cards" if trust.test else "demo-belgian-cards"
+        say(text(key, options.lang))
         yield source, trust
         return
     with _virtual_card(options):
@@ -83,7 +88,7 @@ def _virtual_card(options: argparse.Namespace) -> Iterator[None]:
     try:
         profile = load_profile(options.persona or DEFAULT_PERSONA)
     except ProfileError as error:
-        raise Usage(str(error)) from None
+        raise Usage("cli-virtual", reason=error) from None
     address, port = options.vpcd or (DEFAULT_HOST, DEFAULT_PORT)
     stop, powered = threading.Event(), threading.Event()
 
@@ -94,10 +99,7 @@ def _virtual_card(options: argparse.Namespace) -> Iterator[None]:
             )
         except VpcdUnavailable:
             powered.set()
-            say(
-                "no virtual reader and no card: the portal accepts test cards that "
-                "come later; for a real card, insert it before the demo starts"
-            )
+            say(text("demo-no-card", options.lang))
 
     player = threading.Thread(target=play, name="virtual-card", daemon=True)
     player.start()
@@ -115,8 +117,8 @@ async def _run(
     issued = certs.issue(leaves=2)
     host.make_private_dir(folder / "tls")
     agent_files, portal_files = tls.store(issued, folder / "tls")
-    settings = Settings(lang=options.lang, demo=True)
-    explain_ui(options.ui)
+    settings = Settings(lang=options.lang, demo=True, test_cards=trust.test)
+    explain_ui(options.ui, options.lang)
     stop = stop_on_signals()
     sockets = bind_loopback()
     portal_port = sockets[0].getsockname()[1]
@@ -134,7 +136,8 @@ async def _run(
         answer(f"listening on https://localhost:{listening.port}")
         answer(f"portal: {url}")
         answer(f"ca: {agent_files.ca}")
-        answer("test PIN: 1234")
+        if trust.test:  # typed on a real card it would cost a try
+            answer("test PIN: 1234")
         endpoints = [
             Endpoint(listening.port, issued.leaves[0].certificate),
             Endpoint(portal_port, issued.leaves[1].certificate),
@@ -142,9 +145,11 @@ async def _run(
         with contextlib.ExitStack() as stack:
             waits: list[asyncio.Future[bool]] = [_until(stop)]
             if not options.no_browser:
-                opened = await asyncio.to_thread(_browse, stack, url, endpoints, folder)
-                if opened is not None:
-                    waits.append(_ended(opened))
+                opened = await asyncio.to_thread(open_browser, url, endpoints, folder)
+                if isinstance(opened, Opened):
+                    waits.append(_ended(stack.enter_context(opened)))
+                else:
+                    say(text(f"demo-{opened.reason}", options.lang, url=url))
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
@@ -177,22 +182,3 @@ def _ended(opened: Opened) -> asyncio.Future[bool]:
 
     threading.Thread(target=wait, name="browser", daemon=True).start()
     return future
-
-
-def _browse(
-    stack: contextlib.ExitStack, url: str, endpoints: list[Endpoint], folder: Path
-) -> Opened | None:
-    """Open the portal in a browser of its own, or say why that cannot be."""
-    opened = open_browser(url, endpoints, folder)
-    if isinstance(opened, Opened):
-        return stack.enter_context(opened)
-    reasons = {
-        "no-display": "there is no display here",
-        "no-browser": "neither Chromium nor Firefox was found",
-        "did-not-start": "the browser did not start",
-    }
-    say(
-        f"{reasons.get(opened.reason, opened.reason)}; open {url} in a browser that "
-        "trusts the certificate in the file above"
-    )
-    return None

@@ -55,7 +55,6 @@ WORDS = {
         "tries-unknown": "Deze kaart zegt niet hoeveel pogingen er over zijn.",
         "blocked": "De pincode is geblokkeerd. Ga met de kaart naar de dienst "
         "bevolking van uw gemeente.",
-        "no-photo": "Op deze kaart staat geen foto; laat --photo weg.",
     },
     "fr": {
         "no-readers": "Il n'y a pas de lecteur de cartes. Branchez-en un.",
@@ -66,7 +65,6 @@ WORDS = {
         "tries-unknown": "Cette carte ne dit pas combien d'essais il reste.",
         "blocked": "Le code PIN est bloqué. Allez avec la carte au service population "
         "de votre commune.",
-        "no-photo": "Cette carte ne contient pas de photo ; omettez --photo.",
     },
     "de": {
         "no-readers": "Es gibt kein Kartenlesegerät. Schließen Sie eines an.",
@@ -77,7 +75,6 @@ WORDS = {
         "tries-unknown": "Diese Karte sagt nicht, wie viele Versuche übrig sind.",
         "blocked": "Die PIN ist gesperrt. Gehen Sie mit der Karte zum "
         "Bevölkerungsdienst Ihrer Gemeinde.",
-        "no-photo": "Auf dieser Karte ist kein Foto; lassen Sie --photo weg.",
     },
     "en": {
         "no-readers": "There is no card reader. Connect one.",
@@ -88,6 +85,5 @@ WORDS = {
         "tries-unknown": "This card does not tell how many tries are left.",
         "blocked": "The PIN is blocked. Take the card to the population service of "
         "your municipality.",
-        "no-photo": "This card holds no photo; leave --photo out.",
     },
 }

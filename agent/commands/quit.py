@@ -6,7 +6,7 @@ import argparse
 
 from agent.commands import Failure
 from agent.commands.running import data_dir
-from agent.instance import NotRunning, tell, wait_until_gone
+from agent.instance import NotAnswering, NotRunning, tell, wait_until_gone
 
 
 def main(options: argparse.Namespace) -> int:
@@ -15,9 +15,9 @@ def main(options: argparse.Namespace) -> int:
     try:
         tell(folder, "quit")
     except NotRunning:
-        raise Failure(
-            f"no agent runs with {folder}; one with another --data-dir may"
-        ) from None
+        raise Failure("cli-not-running", path=folder) from None
+    except NotAnswering:
+        raise Failure("cli-not-answering") from None
     if not wait_until_gone(folder):
-        raise Failure("the agent does not end; end its process")
+        raise Failure("cli-not-answering")
     return 0

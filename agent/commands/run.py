@@ -6,12 +6,21 @@ import argparse
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from agent import gate, tls
 from agent.commands import Failure, Usage, answer, card_source, say
 from agent.commands.running import data_dir, endpoint, explain_ui, stop_on_signals
-from agent.instance import AlreadyRunning, Instance, NotRunning, running_port, tell
+from agent.instance import (
+    AlreadyRunning,
+    Instance,
+    NotAnswering,
+    NotRunning,
+    running_port,
+    tell,
+)
 from agent.settings import Settings
+from agent.texts import text
 from cardio.readers import ReaderSource
 
 
@@ -19,10 +28,7 @@ def main(options: argparse.Namespace) -> int:
     """Run the agent; one that runs already is only asked to show itself."""
     for origin in options.allow_origin:
         if not gate.is_origin(origin):
-            raise Usage(
-                f"--allow-origin takes an origin such as https://portal.example, "
-                f"not {origin!r}"
-            )
+            raise Usage("cli-origin", value=repr(origin))
     folder = data_dir(options.data_dir)
     source = card_source(options.card)
     try:
@@ -30,10 +36,7 @@ def main(options: argparse.Namespace) -> int:
     except AlreadyRunning:
         return _already_running(options)
     except OSError as error:
-        raise Failure(
-            f"the data folder {folder}: {error.strerror or error}; "
-            "name another with --data-dir"
-        ) from None
+        raise _unusable(folder, error) from None
     try:
         return asyncio.run(_run(options, source, instance))
     finally:
@@ -46,9 +49,9 @@ def _already_running(options: argparse.Namespace) -> int:
         port = running_port(folder)
         tell(folder, "show")
     except NotRunning:
-        raise Failure(
-            f"another program holds {folder}; end it or name another --data-dir"
-        ) from None
+        raise Failure("cli-held", path=folder) from None
+    except NotAnswering:
+        raise Failure("cli-not-answering") from None
     answer(f"already running on https://localhost:{port}")
     return 0
 
@@ -59,24 +62,31 @@ async def _run(
     try:
         files = tls.load_or_create(data_dir(options.data_dir))
     except tls.DataDirUnusable as error:
-        raise Failure(f"{error}; name another with --data-dir") from None
+        raise Failure("cli-data-dir", reason=error) from None
     settings = Settings(
         lang=options.lang,
         allowed_origins=frozenset(options.allow_origin),
         developer=options.developer,
     )
-    explain_ui(options.ui)
+    explain_ui(options.ui, options.lang)
     loop = asyncio.get_running_loop()
     stop = stop_on_signals()
     async with endpoint(source, settings, files.context(), options.port) as listening:
         actions: dict[str, Callable[[], None]] = {
-            "show": lambda: say("started a second time; the agent is here"),
+            "show": lambda: say(text("cli-here", options.lang)),
             "quit": partial(_set_soon, loop, stop),
         }
-        instance.publish(listening.port, actions)
+        try:
+            instance.publish(listening.port, actions)
+        except OSError as error:
+            raise _unusable(data_dir(options.data_dir), error) from None
         answer(f"listening on https://localhost:{listening.port}")
         await stop.wait()
     return 0
+
+
+def _unusable(folder: Path, error: OSError) -> Failure:
+    return Failure("cli-data-dir", reason=f"{folder}: {error.strerror or error}")
 
 
 def _set_soon(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -16,6 +16,7 @@ from agent.commands import Failure, say
 from agent.server import Listening, PortTaken, serve
 from agent.service import AgentService
 from agent.settings import Settings
+from agent.texts import text
 from agent.ui.terminal import TerminalInterface
 from cardio.readers import ReaderSource
 
@@ -25,17 +26,20 @@ def data_dir(chosen: Path | None) -> Path:
     return chosen if chosen is not None else host.data_dir()
 
 
-def explain_ui(ui: str) -> None:
+def explain_ui(ui: str, lang: str) -> None:
     """Say that windows are not built yet, where they were asked for."""
     if ui == "desktop":
-        say("windows come in a later version; questions are asked in this terminal")
+        say(text("cli-terminal", lang))
 
 
 def stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGTERM and Ctrl-C set."""
+    """Return an event that SIGTERM, Ctrl-C and a closed terminal set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if sys.platform != "win32":
+        numbers.append(signal.SIGHUP)  # the terminal's window was closed
+    for number in numbers:
         if sys.platform == "win32":
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
         else:
@@ -54,10 +58,8 @@ async def endpoint(
     service = AgentService(source, TerminalInterface(), settings)
     try:
         listening = await serve(service, context, port)
-    except PortTaken as error:
-        raise Failure(
-            f"{error}; end the other program or name another --port"
-        ) from None
+    except PortTaken:
+        raise Failure("cli-port-taken", port=port or "27410-27419") from None
     try:
         yield listening
     finally:

@@ -14,6 +14,6 @@ def main(options: argparse.Namespace) -> int:
     try:
         files = tls.load_or_create(data_dir(options.data_dir))
     except tls.DataDirUnusable as error:
-        raise Failure(f"{error}; name another with --data-dir") from None
+        raise Failure("cli-data-dir", reason=error) from None
     answer(files.ca.read_text(encoding="ascii").rstrip())
     return 0

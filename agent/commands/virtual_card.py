@@ -33,23 +33,21 @@ def main(options: argparse.Namespace) -> int:
             card, host, port, on_powered=lambda: answer("card inserted"), stop=stop
         )
     except VpcdUnavailable as error:
-        raise Failure(
-            f"{error}; start pcscd with the package vsmartcard-vpcd installed"
-        ) from None
+        raise Failure("cli-no-vpcd", reason=error) from None
     return 0
 
 
 def _profile(options: argparse.Namespace) -> Profile:
     try:
         if options.files and not options.files.is_dir():
-            raise Usage(f"{options.files} is no folder")
+            raise Usage("cli-no-folder", path=options.files)
         return load_profile(
             options.files or options.persona or DEFAULT_PERSONA,
             applet=options.applet,
             pin=options.pin,
         )
     except ProfileError as error:
-        raise Usage(str(error)) from None
+        raise Usage("cli-virtual", reason=error) from None
 
 
 def _counters(options: argparse.Namespace, profile: Profile) -> Counters:
@@ -58,7 +56,7 @@ def _counters(options: argparse.Namespace, profile: Profile) -> Counters:
     try:
         return FileCounters(options.state, profile.chip_serial)
     except (OSError, ValueError) as error:
-        raise Failure(f"--state {options.state}: {error}") from None
+        raise Failure("cli-state", reason=error) from None
 
 
 def _list(*, as_json: bool) -> int:

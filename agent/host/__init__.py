@@ -11,8 +11,16 @@ else:
 
 data_dir = _here.data_dir
 lock = _here.lock
+make_data_dir = _here.make_data_dir
 make_private_dir = _here.make_private_dir
 read_private = _here.read_private
 write_private = _here.write_private
 
-__all__ = ["data_dir", "lock", "make_private_dir", "read_private", "write_private"]
+__all__ = [
+    "data_dir",
+    "lock",
+    "make_data_dir",
+    "make_private_dir",
+    "read_private",
+    "write_private",
+]

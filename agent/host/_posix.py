@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -17,24 +18,51 @@ def data_dir() -> Path:
     """Return the user's folder for this program."""
     if sys.platform == "darwin":
         return Path.home() / "Library/Application Support/eid-agent"
-    base = os.environ.get("XDG_DATA_HOME")
-    return Path(base if base else Path.home() / ".local/share") / "eid-agent"
+    # A relative path there is to be ignored (XDG Base Directory Specification).
+    base = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".local/share") / "eid-agent"
+
+
+def make_data_dir(path: Path) -> None:
+    """Make the data folder, 0700, or take one that is there, without changing it.
+
+    The person may name any folder, so its mode is theirs. PermissionError when it is a
+    link, somebody else's, or open for everybody to write.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if stat.S_IMODE(_own_folder(path).st_mode) & stat.S_IWOTH:
+        raise PermissionError(f"everybody can write to {path}")
 
 
 def make_private_dir(path: Path) -> None:
-    """Make a folder of mode 0700; PermissionError when it is somebody else's."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make a folder of mode 0700; PermissionError for a link or somebody else's."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    _own_folder(path)
+    path.chmod(0o700)
+
+
+def _own_folder(path: Path) -> os.stat_result:
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise PermissionError(f"{path} is not a folder of yours")
-    path.chmod(0o700)
+        raise PermissionError(f"{path} is a link or not a folder of yours")
+    return status
 
 
 def read_private(path: Path) -> bytes:
     """Read a file of ours; PermissionError for a link or one that others can read."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    # Without O_NONBLOCK a named pipe in its place would be waited for.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise PermissionError(f"{path} is a link; remove it") from None
+        raise
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise PermissionError(f"{path} is no file; remove it")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
         if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise PermissionError(f"{path} can be read by others; remove it")
         return file.read()
@@ -55,6 +83,20 @@ def write_private(path: Path, data: bytes) -> None:
         raise
 
 
-def lock(file: IO[bytes]) -> None:
-    """Lock an open file for this process; OSError when another has it."""
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def lock(path: Path) -> IO[bytes] | None:
+    """Lock a file until it is closed, or return None when another holds it; OSError.
+
+    The file is made where it is missing, for its owner alone: whoever can open it can
+    lock it.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.fdopen(os.open(path, flags, 0o600), "r+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError:
+        file.close()
+        raise
+    return file

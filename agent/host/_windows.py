@@ -22,6 +22,11 @@ def data_dir() -> Path:
     return Path(base if base else Path.home() / "AppData/Local") / "eid-agent"
 
 
+def make_data_dir(path: Path) -> None:
+    """Make the data folder, or take one that is there."""
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def make_private_dir(path: Path) -> None:
     """Make a folder."""
     path.mkdir(parents=True, exist_ok=True)
@@ -39,7 +44,13 @@ def write_private(path: Path, data: bytes) -> None:
     work.replace(path)
 
 
-def lock(file: IO[bytes]) -> None:
-    """Lock an open file for this process; OSError when another has it."""
-    file.seek(0)
-    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+def lock(path: Path) -> IO[bytes] | None:
+    """Lock a file until it is closed, or return None when another holds it."""
+    file = path.open("ab")
+    try:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        file.close()
+        return None
+    return file

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,7 @@ from cardio.files import EF
 from cardio.virtual.personas import PERSONAS
 from cardio.virtual.profile import load_profile
 from tests.agent.calls import ask_login
-from tests.agent.program import run, started
+from tests.agent.program import ROOT, run, started
 
 COMMANDS = [
     ["run"],
@@ -177,7 +181,7 @@ def test_run_second_run_and_quit(tmp_path: Path) -> None:
         assert agent.process.wait(20) == 0
     gone = run("quit", *folder)
     assert gone.returncode == 1
-    assert "no agent runs" in gone.stderr
+    assert "No agent runs" in gone.stderr
 
 
 def test_a_killed_agent_leaves_no_lock(tmp_path: Path) -> None:
@@ -223,11 +227,13 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
 def test_a_data_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     """A file in the way of the data folder: exit code 1, naming it."""
     (tmp_path / "file").write_text("")
-    for command in (["run", "--card", "virtual"], ["trust", "show"]):
-        result = run(*command, "--data-dir", str(tmp_path / "file" / "data"))
-        assert result.returncode == 1
-        assert str(tmp_path / "file") in result.stderr
-        assert "Traceback" not in result.stderr
+    # Not even root can make a folder there.
+    for folder in (str(tmp_path / "file" / "data"), "/proc/data"):
+        for command in (["run", "--card", "virtual"], ["trust", "show"]):
+            result = run(*command, "--data-dir", folder)
+            assert result.returncode == 1
+            assert folder in result.stderr
+            assert result.stderr.count("\n") == 1
 
 
 def test_trust_show_prints_the_constrained_ca(tmp_path: Path) -> None:
@@ -254,9 +260,10 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "leaf.key" in result.stderr
     key.unlink()
     key.symlink_to("/etc/passwd")
-    assert run("trust", "show", "--data-dir", str(tmp_path)).returncode == 1 or (
-        not key.is_symlink()
-    )
+    result = run("trust", "show", "--data-dir", str(tmp_path))
+    assert result.returncode == 1
+    assert "is a link" in result.stderr
+    assert key.is_symlink()
 
 
 def test_sigterm_while_a_question_is_open_ends_the_agent(tmp_path: Path) -> None:
@@ -274,3 +281,175 @@ def test_sigterm_while_a_question_is_open_ends_the_agent(tmp_path: Path) -> None
         with ask_login(port, tmp_path / "tls" / "ca.pem"):
             agent.until("PIN: $")
             assert agent.end() == 0
+
+
+# --- languages, streams, signals -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("nl", "Er draait geen agent"),
+        ("fr", "Aucun agent ne tourne"),
+        ("de", "Kein Agent läuft"),
+        ("en", "No agent runs"),
+    ],
+)
+@pytest.mark.parametrize("source", ["option", "locale"])
+def test_a_failure_is_one_sentence_in_the_language(
+    lang: str, words: str, source: str, tmp_path: Path
+) -> None:
+    """By --lang or by the locale."""
+    command = [sys.executable, "-m", "agent", "quit", "--data-dir", str(tmp_path)]
+    locale = f"{lang}_BE.UTF-8" if source == "locale" else "C.UTF-8"
+    if source == "option":
+        command += ["--lang", lang]
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "LC_ALL": locale, "PYTHONUTF8": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert result.returncode == 1
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def _shell(line: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a shell line in which $AGENT is the program."""
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        cwd=ROOT,
+        env={**os.environ, "AGENT": f"{sys.executable} -m agent", **env},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("$AGENT card read --card virtual --json | true", 1),
+        ("$AGENT card read --card virtual --json > /dev/full", 1),
+        ("$AGENT card read --card virtual >&-", 0),
+        ("$AGENT card read --card virtual <&-", 0),
+        ("$AGENT card read --card virtual 2>&-", 0),
+        ("$AGENT quit --data-dir /nonexistent 2>&-", 1),
+        ("$AGENT run --card virtual --data-dir $DIR > /dev/full", 1),
+    ],
+)
+def test_streams_that_are_closed_or_full(line: str, code: int, tmp_path: Path) -> None:
+    """Whatever the streams are, the exit code is right and no traceback is shown."""
+    result = _shell(line, DIR=str(tmp_path))
+    assert result.returncode == code
+    assert b"Traceback" not in result.stderr
+    assert b"Exception" not in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_results_are_utf8_for_programs(encoding: str) -> None:
+    """A locale without the letters of a name does not stop the reading."""
+    result = _shell(
+        "$AGENT card read --card virtual:long-names --json", PYTHONIOENCODING=encoding
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Ë" in json.loads(result.stdout.decode())["identity"]["placeOfBirth"]
+
+
+def test_what_a_card_carries_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    """Control characters of a hostile card are shown as replaced."""
+    name = b"A\x1b[2JB"
+    (tmp_path / "identity.tlv").write_bytes(b"\x07" + bytes([len(name)]) + name)
+    result = run("card", "read", "--card", f"virtual:{tmp_path}")
+    assert result.returncode == 0
+    assert "A\N{REPLACEMENT CHARACTER}[2JB" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize("command", [["--version"], ["--help"], ["quit", "--help"]])
+def test_help_and_version_load_nothing_heavy(command: list[str]) -> None:
+    """They answer at once: no TLS, HTTP or reader library is imported for them."""
+    code = (
+        "import sys, contextlib\n"
+        "from agent.cli import main\n"
+        f"with contextlib.suppress(SystemExit): main({command})\n"
+        "heavy = {'aiohttp', 'asyncio', 'cryptography', 'smartcard', 'ssl'}\n"
+        "sys.exit(repr(sorted(heavy & sys.modules.keys())).strip('[]') or 0)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_agent_in_order(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """Exit code 0, nothing complained of, and only lock and certificate stay."""
+    with started(
+        "run", "--card", "virtual", "--ui", "terminal", "--data-dir", str(tmp_path)
+    ) as agent:
+        agent.port()
+        agent.process.send_signal(number)
+        assert agent.process.wait(20) == 0
+        assert agent.errors() == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["agent.lock", "tls"]
+
+
+def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:
+    """With stdin at its end it listens; a question is then a cancel."""
+    with started(
+        "run",
+        "--card",
+        "virtual",
+        "--data-dir",
+        str(tmp_path),
+        stdin=subprocess.DEVNULL,
+    ) as agent:
+        port = agent.port()
+        with ask_login(port, tmp_path / "tls" / "ca.pem") as call:
+            pass
+        assert (call.status, call.body["code"]) == (409, "user-cancelled")
+        assert agent.end() == 0
+        assert agent.errors().count("\n") == 1  # that windows come later
+
+
+def test_a_stopped_agent_makes_quit_fail(tmp_path: Path) -> None:
+    """`quit` does not wait for ever; it says what to do."""
+    with started(
+        "run", "--card", "virtual", "--ui", "terminal", "--data-dir", str(tmp_path)
+    ) as agent:
+        agent.port()
+        agent.process.send_signal(signal.SIGSTOP)
+        result = run("quit", "--data-dir", str(tmp_path))
+        assert result.returncode == 1
+        assert "end its process" in result.stderr
+
+
+def test_an_unknown_reader_names_what_was_wanted() -> None:
+    """A name that fits none is quoted as one line."""
+    result = run("card", "read", "--card", "virtual", "--reader", "a\x1bb")
+    assert result.returncode == 1
+    assert '"a\N{REPLACEMENT CHARACTER}b"' in result.stderr
+
+
+def test_a_reader_can_be_named_by_a_part() -> None:
+    """The whole name or a part that fits one reader."""
+    for name in ("eID-Agent Virtual Reader", "Virtual"):
+        result = run("card", "read", "--card", "virtual", "--reader", name, "--json")
+        assert json.loads(result.stdout)["reader"] == "eID-Agent Virtual Reader"
+
+
+def test_no_pcsc_service_is_a_sentence() -> None:
+    """Without pcscd every card command says what to start."""
+    for action in ("list", "read", "pin-status"):
+        result = _shell(
+            f"$AGENT card {action} --lang en", PCSCLITE_CSOCK_NAME="/nonexistent"
+        )
+        assert result.returncode == 1
+        assert b"pcscd" in result.stderr
+        assert result.stderr.count(b"\n") == 1
