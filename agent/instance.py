@@ -81,12 +81,12 @@ class Instance:
         self._listener = Listener(address, authkey=key)
         if sys.platform != "win32":
             Path(address).chmod(0o600)
-        info = {"port": port, "address": address, "key": key.hex()}
-        host.write_private(self._info, json.dumps(info).encode())
         self._thread = threading.Thread(
             target=self._serve, args=(actions,), name="instance", daemon=True
         )
         self._thread.start()
+        info = {"port": port, "address": address, "key": key.hex()}
+        host.write_private(self._info, json.dumps(info).encode())
 
     def _serve(self, actions: Mapping[str, Callable[[], None]]) -> None:
         while (listener := self._listener) is not None:
