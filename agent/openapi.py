@@ -31,13 +31,14 @@ _CARD = (
     "card-not-activated",
     "user-denied",
     "user-cancelled",
+    "no-user-interface",
+    "card-changed",
     "timeout",
     "too-large",
 )
 _LOGIN = (
     "no-certificate",
     "certificate-expired",
-    "card-changed",
     "pin-incorrect",
     "pin-blocked",
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 from agent.errors import Problem
 from agent.texts import LANGUAGES
+from agent.ui.words import is_hidden
 
 MAX_BODY = 64 * 1024
 MAX_TEXT = 200
@@ -21,8 +22,6 @@ PARTS = ("identity", "address", "photo")
 
 _NONCE = re.compile(r"[\x21-\x7e]{44,128}")
 _LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
-#: Control, format (bidi, zero width), surrogate, private, line, paragraph.
-_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _text(members: dict[str, Any], name: str) -> str | None:
     value = members[name]
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT:
         raise _invalid(name)
-    if any(unicodedata.category(character) in _FORBIDDEN for character in value):
+    if any(is_hidden(character) for character in value):
         raise _invalid(name)
     return unicodedata.normalize("NFC", value)
 

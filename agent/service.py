@@ -27,7 +27,7 @@ from agent.inspection import Found, intercepts_verify, reader_id
 from agent.monitor import Monitor, Stay
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.settings import Settings
-from agent.ui import Cancelled, Choice, Consent, Login, UserInterface
+from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
 from agent.work import Reservation, Reservations, Stoppable
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.card import BeidCard, Expected, PinStatus
@@ -391,6 +391,8 @@ def _answer(asking: asyncio.Future[T], *, removed: bool) -> T:
             return asking.result()
         except Cancelled:
             raise Problem("user-cancelled") from None
+        except Unavailable:
+            raise Problem("no-user-interface") from None
     raise Problem("card-removed" if removed else "timeout")
 
 

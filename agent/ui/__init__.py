@@ -1,7 +1,8 @@
 """How the agent asks a person: the questions as values, the interface that asks them.
 
 Whoever implements `UserInterface` shows one question at a time. Every method raises
-`Cancelled` when the person closes the question, and ends it when its task is cancelled.
+`Cancelled` when the person closes the question, `Unavailable` when none can be shown,
+and ends the question when its task is cancelled.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from cardio.pin import Pin
 
 class Cancelled(Exception):
     """The person closed the question without an answer."""
+
+
+class Unavailable(Exception):
+    """No question can be shown here, so nobody can be asked."""
 
 
 @dataclass(frozen=True)

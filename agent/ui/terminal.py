@@ -8,13 +8,14 @@ wiped; a terminal does not echo it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 from agent.texts import text
-from agent.ui import Cancelled, Choice, Consent, Login
+from agent.ui import Cancelled, Choice, Consent, Login, Unavailable
 from agent.ui.words import quoted, site_name
 from cardio.errors import PinFormat
 from cardio.pin import Pin, wipe
@@ -104,9 +105,10 @@ class TerminalInterface:
         )
 
         def parse(line: bytearray) -> int | None:
-            if not (line.isdigit() and 1 <= int(line) <= len(question.options)):
+            typed = line.strip()
+            if not (typed.isdigit() and 1 <= int(typed) <= len(question.options)):
                 return None
-            return int(line) - 1
+            return int(typed) - 1
 
         return await self._ask(question.lang, words, parse)
 
@@ -129,8 +131,11 @@ class TerminalInterface:
             try:
                 line = await self._line(words, secret=secret)
             except asyncio.CancelledError:
-                self._write(f"\n{text('question-ended', lang)}\n")
+                with contextlib.suppress(Unavailable):
+                    self._write(f"\n{text('question-ended', lang)}\n")
                 raise
+            if line is None or not self._keyboard.echoes_end(secret=secret):
+                self._write("\n")  # what comes next begins a line
             if line is None:
                 raise Cancelled
             try:
@@ -191,5 +196,10 @@ def _virtual(question: Consent | Login | Choice) -> str:
 
 
 def _write(words: str) -> None:
-    sys.stdout.write(words)
-    sys.stdout.flush()
+    """Write to standard output; Unavailable when it is closed."""
+    try:
+        encoding = sys.stdout.encoding
+        sys.stdout.write(words.encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):
+        raise Unavailable from None

@@ -14,6 +14,8 @@ assert sys.platform != "win32"
 
 import termios  # noqa: E402
 
+from agent.ui import Unavailable  # noqa: E402
+
 _MAX_LINE = 200
 
 
@@ -46,12 +48,7 @@ class Keyboard:
         if not self._terminal:
             yield
             return
-        termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        before = self._late or termios.tcgetattr(self._descriptor)
-        changed = list(before)
-        if secret:
-            changed[3] &= ~termios.ECHO
-        termios.tcsetattr(self._descriptor, termios.TCSANOW, changed)
+        before = self._prepare(secret=secret)
         try:
             yield
         finally:
@@ -59,8 +56,23 @@ class Keyboard:
             self._left = secret and self._reading
             if not self._left:
                 self._restore()
+
+    def _prepare(self, *, secret: bool) -> list[Any]:
+        """Change the terminal's mode and return the usual one; Unavailable."""
+        try:
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+            before = self._late or termios.tcgetattr(self._descriptor)
+            changed = list(before)
             if secret:
-                os.write(sys.stdout.fileno(), b"\n")
+                changed[3] &= ~termios.ECHO
+            termios.tcsetattr(self._descriptor, termios.TCSANOW, changed)
+        except termios.error:  # the terminal was closed
+            raise Unavailable from None
+        return before
+
+    def echoes_end(self, *, secret: bool) -> bool:
+        """Tell whether the end of a typed line shows as one."""
+        return self._terminal and not secret
 
     def read_line(self) -> bytearray | None:
         """Read one line without its end, None at the end of input; blocks.

@@ -26,6 +26,10 @@ class Keyboard:
         self._secret = secret
         yield
 
+    def echoes_end(self, *, secret: bool) -> bool:
+        """Tell whether the end of a typed line shows as one."""
+        return self._terminal
+
     def read_line(self) -> bytearray | None:
         """Read one line without its end, None at the end of input; blocks."""
         if not self._terminal:

@@ -1,0 +1,40 @@
+"""Hostile strings for every field that a site or a card can fill."""
+
+from __future__ import annotations
+
+#: Text, and whether a request may hold it: what hides or reorders it may not.
+HOSTILE = [
+    ("a\nb", False),
+    ("a\r\nb", False),
+    ("a\tb", False),
+    ("a\x00b", False),
+    ("a\x1b[2Jb", False),
+    ("a\x9b31mb", False),
+    ("abc\u202edef", False),
+    ("abc\u2066def", False),
+    ("zero\u200bwidth", False),
+    ("zero\u200dwidth", False),
+    ("\ufeffmark", False),
+    ("soft\u00adhyphen", False),
+    ("line\u2028end", False),
+    ("paragraph\u2029end", False),
+    ("joiner\u034fx", False),
+    ("filler\u3164x", False),
+    ("filler\u115fx", False),
+    ("variation\ufe0fx", False),
+    ("tag\U000e0041x", False),
+    ("lone\ud800surrogate", False),
+    ("private\ue000use", True),
+    ("unknown\U0001fadfsign", True),
+    ('say "yes" [y/n] ', True),
+    ("PIN: ", True),
+    ("{site} {0} {", True),
+    ("%s %n %d", True),
+    ("e\u0301\u0323\u0308", True),
+    ("עברית עם English", True),
+    ("<b>bold</b>&amp;", True),
+    ("../../etc/passwd", True),
+    ("$(reboot)`reboot`", True),
+    ("x" * 200, True),
+    ("x" * 201, False),
+]
