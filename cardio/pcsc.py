@@ -63,6 +63,8 @@ _ERRORS: dict[int, type[CardError]] = {
     scard.SCARD_W_REMOVED_CARD: CardRemoved,
     scard.SCARD_E_NOT_TRANSACTED: CardRemoved,
     scard.SCARD_W_RESET_CARD: CardReset,
+    # What pcscd says in the moment between a reset and the next protocol choice.
+    scard.SCARD_E_PROTO_MISMATCH: CardReset,
     scard.SCARD_W_UNPOWERED_CARD: CardReset,
 }
 
