@@ -7,7 +7,7 @@ from hypothesis import settings
 
 pytest_plugins = ["tests.rig.fixtures"]
 
-settings.register_profile("short", max_examples=50, deadline=None)
+settings.register_profile("short", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("full", max_examples=2000, deadline=None)
 
 
