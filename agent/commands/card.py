@@ -97,6 +97,8 @@ def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
 
 
 def _read(options: argparse.Namespace, source: ReaderSource) -> int:
+    if options.photo is not None and options.photo.exists():
+        raise Failure("cli-file-exists", path=options.photo)  # before the slow reading
     name = choose(source, options.reader)
     with open_card(source, name) as card, card.transaction():
         card.recognise()

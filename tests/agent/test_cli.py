@@ -18,7 +18,7 @@ from cryptography import x509
 from cardio.files import EF
 from cardio.virtual.personas import PERSONAS
 from cardio.virtual.profile import load_profile
-from tests.agent.calls import ask_login
+from tests.agent.calls import ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
 
 COMMANDS = [
@@ -281,6 +281,40 @@ def test_sigterm_while_a_question_is_open_ends_the_agent(tmp_path: Path) -> None
         with ask_login(port, tmp_path / "tls" / "ca.pem"):
             agent.until("PIN: $")
             assert agent.end() == 0
+
+
+def test_the_log_of_a_whole_run_holds_no_pin_and_no_person(tmp_path: Path) -> None:
+    """Login and reading at debug level: every command is there, and nothing of anybody.
+
+    Data could stand there as text, as hex or as base64.
+    """
+    folder = ("--data-dir", str(tmp_path))
+    arguments = ("--card", "virtual", "--ui", "terminal", "--log-level", "debug")
+    with started("run", *arguments, *folder) as agent:
+        port, ca = agent.port(), tmp_path / "tls" / "ca.pem"
+        for pin in ("87654321", "1234"):
+            with ask_login(port, ca) as login:
+                agent.until("PIN: $")
+                agent.type(pin)
+        parts = ["identity", "address", "photo"]
+        with ask_identity(port, ca, include=parts, purpose="a purpose") as reading:
+            agent.until(r"\[y/n\] $")
+            agent.type("y")
+        assert (login.status, reading.status) == (200, 200)
+        assert agent.end() == 0
+        log = agent.errors()
+    assert log.count("00 20 00 01 08 **") == 2
+    profile = load_profile("adult")
+    secrets = [*reading.body["identity"].values(), *reading.body["address"].values()]
+    texts = [text for text in secrets if isinstance(text, str) and len(text) > 4]
+    assert len(texts) > 10
+    texts += [bytes(text, "utf-8").hex() for text in texts]
+    pieces = [profile.chip_serial, *(data[:12] for data in profile.files.values())]
+    texts += [form for data in pieces for form in (data.hex(), data.hex(" "))]
+    texts += [base64.b64encode(data)[:16].decode() for data in pieces]
+    texts += ["87654321", "2887654321", "241234", "24 12 34", "n" * 44, "a purpose"]
+    found = [text for text in texts if text.lower() in log.lower()]
+    assert found == []
 
 
 # --- languages, streams, signals -----------------------------------------------------

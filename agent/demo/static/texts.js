@@ -104,7 +104,7 @@ const ERRORS = {
   ),
   "pin-blocked": entry(
     "Je PIN-code is geblokkeerd",
-    "Je hebt 3 keer een foute PIN-code gegeven. Je kaart zelf is nog geldig.",
+    "Er is 3 keer na elkaar een foute PIN-code gegeven, nu of al eerder. Je kaart zelf is nog geldig.",
     `${municipality} Daar maken ze je PIN-code weer vrij.`,
     "Je hebt daar geen brief met een PUK-code voor nodig: bij kaarten sinds april 2021 bestaat die brief niet meer.",
     company,
