@@ -6,13 +6,10 @@ import hashlib
 from contextlib import closing
 from dataclasses import dataclass
 
-from cardio.beid.card import BeidCard, CardData
+from cardio.card import Card, CardData, CardSource
 from cardio.errors import CardError
 from cardio.files import EF
-from cardio.readers import ReaderSource, ReaderState
-
-#: Readers that swallow VERIFY without data, so that tries cannot be asked through them.
-_INTERCEPTING = ("gempc pinpad", "gempcpinpad")
+from cardio.readers import ReaderState
 
 
 @dataclass(frozen=True)
@@ -51,18 +48,12 @@ def reader_id(name: str, salt: bytes) -> str:
     return hashlib.sha256(salt + name.encode()).hexdigest()[:16]
 
 
-def intercepts_verify(name: str) -> bool:
-    """Tell whether a reader is known to intercept INS 20 (safety rule 4)."""
-    return any(part in name.lower() for part in _INTERCEPTING)
-
-
-def open_card(source: ReaderSource, name: str) -> closing[BeidCard]:
+def open_card(source: CardSource, name: str) -> closing[Card]:
     """Connect to the card in a reader; the `with` block ends the connection."""
-    channel = source.connect(name)
-    return closing(BeidCard(channel, intercepts_verify=intercepts_verify(name)))
+    return closing(source.open(name))
 
 
-def look_into(source: ReaderSource, state: ReaderState) -> Found:
+def look_into(source: CardSource, state: ReaderState) -> Found:
     """Recognise the card in one reader; never sends anything that costs a try."""
     if state.atr is None:
         return Found(state)
@@ -75,6 +66,6 @@ def look_into(source: ReaderSource, state: ReaderState) -> Found:
         return Found(state, error=error)
 
 
-def look_into_all(source: ReaderSource) -> tuple[Found, ...]:
+def look_into_all(source: CardSource) -> tuple[Found, ...]:
     """Recognise the cards in all readers; ServiceUnavailable."""
     return tuple(look_into(source, state) for state in source.readers())

@@ -12,7 +12,8 @@ import threading
 from dataclasses import dataclass
 
 from agent.inspection import Found, look_into
-from cardio.readers import ReaderSource, ReaderState
+from cardio.card import CardSource
+from cardio.readers import ReaderState
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Stay:
 class Monitor:
     """Started and closed on the event loop that it reports to."""
 
-    def __init__(self, source: ReaderSource) -> None:
+    def __init__(self, source: CardSource) -> None:
         self._source = source
         self._watch = source.watch()
         self._waiting: list[tuple[Stay, asyncio.Future[None]]] = []

@@ -23,15 +23,15 @@ from cryptography import x509
 from agent import token
 from agent.consent import Grants
 from agent.errors import Problem
-from agent.inspection import Found, intercepts_verify, reader_id
+from agent.inspection import Found, reader_id
 from agent.monitor import Monitor, Stay
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
-from agent.work import Reservation, Reservations, Stoppable
+from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
-from cardio.beid.card import BeidCard, Expected, PinStatus
 from cardio.beid.identity import parse_address, parse_identity
+from cardio.card import Card, CardSource, Expected, PinStatus
 from cardio.errors import (
     CardChanged,
     CardError,
@@ -42,7 +42,7 @@ from cardio.errors import (
 )
 from cardio.files import CERTIFICATES, EF, Key
 from cardio.pin import Pin
-from cardio.readers import ReaderSource, ReaderState
+from cardio.readers import ReaderState
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class AgentService:
     """The use cases over a source of readers and a way to ask the person."""
 
     def __init__(
-        self, source: ReaderSource, ui: UserInterface, settings: Settings
+        self, source: CardSource, ui: UserInterface, settings: Settings
     ) -> None:
         self.settings = settings
         self._source = source
@@ -337,18 +337,13 @@ class AgentService:
             reservation.leave()
 
     @contextmanager
-    def _card(self, operation: _Operation, *, stoppable: bool) -> Iterator[BeidCard]:
+    def _card(self, operation: _Operation, *, stoppable: bool) -> Iterator[Card]:
         """Connect to the operation's card; in the card's thread."""
-        name = operation.stay.reader
-        channel = self._source.connect(name)
-        if stoppable:
-            channel = Stoppable(channel, operation.reservation.stop)
-        with closing(
-            BeidCard(channel, intercepts_verify=intercepts_verify(name))
-        ) as card:
+        stop = operation.reservation.stop if stoppable else None
+        with closing(self._source.open(operation.stay.reader, stop=stop)) as card:
             yield card
 
-    async def _on_card(self, operation: _Operation, work: Callable[[BeidCard], T]) -> T:
+    async def _on_card(self, operation: _Operation, work: Callable[[Card], T]) -> T:
         """Read from the operation's card.
 
         Stops between two commands when the request is cancelled, and begins again once
@@ -408,13 +403,13 @@ def _serial(found: Found) -> bytes:
     return found.card.chip_serial if found.card else b""
 
 
-def _recognise(card: BeidCard, serial: bytes) -> None:
+def _recognise(card: Card, serial: bytes) -> None:
     """Recognise the card; CardChanged when it is not the one that was chosen."""
     if card.recognise().chip_serial != serial:
         raise CardChanged("another card than the one that was asked about")
 
 
-def _read_login(card: BeidCard, serial: bytes) -> _LoginData:
+def _read_login(card: Card, serial: bytes) -> _LoginData:
     with card.transaction():
         _recognise(card, serial)
         return _LoginData(
@@ -434,9 +429,7 @@ def _check_validity(certificate: bytes) -> None:
         raise Problem("certificate-expired")
 
 
-def _read_files(
-    card: BeidCard, files: tuple[EF, ...], serial: bytes
-) -> dict[EF, bytes]:
+def _read_files(card: Card, files: tuple[EF, ...], serial: bytes) -> dict[EF, bytes]:
     """Read files in one transaction; one that the card lacks is left out."""
     data: dict[EF, bytes] = {}
     with card.transaction():

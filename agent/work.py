@@ -14,30 +14,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from agent.errors import Problem
-from cardio.apdu import Response
-from cardio.channel import Apdu, Channel, Wrapper
 
 T = TypeVar("T")
-
-
-class Stopped(Exception):
-    """The request was cancelled; raised in the card's thread between two commands."""
-
-
-class Stoppable(Wrapper):
-    """A channel that stops between two commands once `stop` is set.
-
-    Never used for signing: between VERIFY and LOG OFF nothing may come.
-    """
-
-    def __init__(self, inner: Channel, stop: threading.Event) -> None:
-        super().__init__(inner)
-        self._stop = stop
-
-    def transmit(self, apdu: Apdu) -> Response:
-        if self._stop.is_set():
-            raise Stopped
-        return self.inner.transmit(apdu)
 
 
 class Reservation:

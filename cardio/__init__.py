@@ -1,7 +1,9 @@
 """The Belgian identity card over PC/SC, and a virtual one; knows no HTTP and no UI."""
 
-from cardio.beid.card import BeidCard, CardData, Expected, PinStatus
+from cardio.beid.card import BeidCard
 from cardio.beid.identity import Address, Identity, parse_address, parse_identity
+from cardio.beid.source import BeidCards
+from cardio.card import Card, CardData, CardSource, Expected, PinEntry, PinStatus
 from cardio.channel import Channel
 from cardio.errors import CardError
 from cardio.files import EF, Key
@@ -12,13 +14,17 @@ __all__ = [
     "EF",
     "Address",
     "BeidCard",
+    "BeidCards",
+    "Card",
     "CardData",
     "CardError",
+    "CardSource",
     "Channel",
     "Expected",
     "Identity",
     "Key",
     "Pin",
+    "PinEntry",
     "PinStatus",
     "ReaderSource",
     "ReaderState",

@@ -2,14 +2,16 @@
 
 `Channel` is implemented by `cardio.pcsc` (a reader) and `cardio.virtual.reader` (a card
 in this process). Everything else that a command needs is a small wrapper with the same
-methods: `FollowUp` fetches what 61xx and 6Cxx announce, `Trace` writes a masked log.
+methods: `FollowUp` fetches what 61xx and 6Cxx announce, `Trace` writes a masked log,
+`Attended` tells of progress and can be stopped.
 """
 
 from __future__ import annotations
 
 import abc
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from cardio.apdu import INS, PIN_INSTRUCTIONS, Response, get_response
@@ -131,6 +133,35 @@ class Trace(Wrapper):
         with self.inner.transaction() as transaction:
             yield transaction
         self._log.debug("transaction ended")
+
+
+class Stopped(Exception):
+    """Nobody wants the result any more; raised between two commands."""
+
+
+class Attended(Wrapper):
+    """A channel that somebody waits for: told of each piece read, stopped at will.
+
+    Never with a `stop` for signing: between VERIFY and LOG OFF nothing may come.
+    """
+
+    def __init__(
+        self,
+        inner: Channel,
+        stop: threading.Event | None,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        super().__init__(inner)
+        self._stop = stop
+        self._progress = progress
+
+    def transmit(self, apdu: Apdu) -> Response:
+        if self._stop is not None and self._stop.is_set():
+            raise Stopped
+        response = self.inner.transmit(apdu)
+        if self._progress is not None and apdu[1] == INS.READ_BINARY:
+            self._progress(len(response.data))
+        return response
 
 
 def masked(apdu: Apdu) -> str:

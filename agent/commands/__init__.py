@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.texts import text
 
 if TYPE_CHECKING:
-    from cardio.readers import ReaderSource
+    from cardio.card import CardSource
 
 
 class Failure(Exception):
@@ -54,7 +54,7 @@ def answer(result: str) -> None:
         raise Failure("cli-output", reason=error.strerror) from None
 
 
-def card_source(where: str) -> ReaderSource:
+def card_source(where: str) -> CardSource:
     """Return the readers that `--card` names; Usage when it names none."""
     kind, _, rest = where.partition(":")
     if where == "pcsc":
@@ -66,16 +66,18 @@ def card_source(where: str) -> ReaderSource:
     raise Usage("cli-card", value=repr(where))
 
 
-def _pcsc() -> ReaderSource:
+def _pcsc() -> CardSource:
     try:
+        from cardio.beid.source import BeidCards
         from cardio.pcsc import PcscReaders
     except ImportError as error:
         raise Failure("cli-no-pyscard") from error
-    return PcscReaders()
+    return BeidCards(PcscReaders())
 
 
-def virtual_source(persona: str, *, pin: str | None = None) -> ReaderSource:
+def virtual_source(persona: str, *, pin: str | None = None) -> CardSource:
     """Return one virtual reader with a persona's card, or a folder's, in it."""
+    from cardio.beid.source import BeidCards
     from cardio.virtual.card import VirtualCard
     from cardio.virtual.personas import DEFAULT_PERSONA
     from cardio.virtual.profile import ProfileError, load_profile
@@ -87,7 +89,7 @@ def virtual_source(persona: str, *, pin: str | None = None) -> ReaderSource:
         raise Usage("cli-virtual", reason=error) from None
     readers = VirtualReaders()
     readers.insert(VirtualCard(profile))
-    return readers
+    return BeidCards(readers)
 
 
 def write_new(path: Path, data: bytes) -> None:

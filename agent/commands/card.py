@@ -13,8 +13,8 @@ from agent.commands.labels import LABELS, WORDS
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, open_card
 from agent.ui.words import one_line, quoted
-from cardio.beid.card import BeidCard
 from cardio.beid.identity import parse_address, parse_identity
+from cardio.card import Card, CardSource
 from cardio.errors import (
     CardError,
     FileAbsent,
@@ -24,12 +24,12 @@ from cardio.errors import (
     UnsupportedCard,
 )
 from cardio.files import EF
-from cardio.readers import ReaderSource, ReaderState
+from cardio.readers import ReaderState
 
 
 def main(options: argparse.Namespace) -> int:
     """Run one of the actions; a card's failure becomes one sentence."""
-    actions: dict[str, Callable[[argparse.Namespace, ReaderSource], int]] = {
+    actions: dict[str, Callable[[argparse.Namespace, CardSource], int]] = {
         "list": _list,
         "read": _read,
         "pin-status": _pin_status,
@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> int:
         raise Failure(Problem.from_card_error(error).code) from None
 
 
-def _list(options: argparse.Namespace, source: ReaderSource) -> int:
+def _list(options: argparse.Namespace, source: CardSource) -> int:
     found = look_into_all(source)
     if options.json:
         salt = secrets.token_bytes(16)
@@ -63,7 +63,7 @@ def _content(reader: Found, words: dict[str, str]) -> str:
     return words["empty"] if reader.state.atr is None else words["unknown"]
 
 
-def choose(source: ReaderSource, wanted: str | None) -> str:
+def choose(source: CardSource, wanted: str | None) -> str:
     """Return the reader to use: the one named, or the only one with a Belgian card.
 
     Raises NoReader, NoCard, UnsupportedCard, SeveralReaders; Failure for a wrong name.
@@ -96,7 +96,7 @@ def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
     return fitting[0]
 
 
-def _read(options: argparse.Namespace, source: ReaderSource) -> int:
+def _read(options: argparse.Namespace, source: CardSource) -> int:
     if options.photo is not None and options.photo.exists():
         raise Failure("cli-file-exists", path=options.photo)  # before the slow reading
     name = choose(source, options.reader)
@@ -123,7 +123,7 @@ def _read(options: argparse.Namespace, source: ReaderSource) -> int:
     return 0
 
 
-def _file(card: BeidCard, ef: EF) -> bytes | None:
+def _file(card: Card, ef: EF) -> bytes | None:
     try:
         return card.read(ef)
     except FileAbsent:
@@ -146,7 +146,7 @@ def _show(result: dict[str, object], lang: str) -> None:
             answer(f"{label:{width}}  {one_line(str(value))}")
 
 
-def _pin_status(options: argparse.Namespace, source: ReaderSource) -> int:
+def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
     name = choose(source, options.reader)
     with open_card(source, name) as card, card.transaction():
         card.recognise()

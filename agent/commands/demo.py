@@ -26,8 +26,8 @@ from agent.errors import Problem
 from agent.relyingparty import AcceptingTestCards
 from agent.settings import Settings
 from agent.texts import text
+from cardio.card import CardSource
 from cardio.errors import CardError
-from cardio.readers import ReaderSource
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.personas import DEFAULT_PERSONA
 from cardio.virtual.profile import ProfileError, load_profile
@@ -50,7 +50,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _cards(options: argparse.Namespace) -> Iterator[tuple[ReaderSource, Trust]]:
+def _cards(options: argparse.Namespace) -> Iterator[tuple[CardSource, Trust]]:
     """Yield the readers of this run and whom the portal trusts."""
     kind, _, named = options.card.partition(":")
     if kind == "virtual":
@@ -64,7 +64,7 @@ def _cards(options: argparse.Namespace) -> Iterator[tuple[ReaderSource, Trust]]:
 
 
 @contextmanager
-def _pcsc(options: argparse.Namespace) -> Iterator[tuple[ReaderSource, Trust]]:
+def _pcsc(options: argparse.Namespace) -> Iterator[tuple[CardSource, Trust]]:
     """Use the card in a reader; without one, put the virtual card into vpcd's."""
     source = card_source("pcsc")
     try:
@@ -112,7 +112,7 @@ def _virtual_card(options: argparse.Namespace) -> Iterator[None]:
 
 
 async def _run(
-    options: argparse.Namespace, source: ReaderSource, trust: Trust, folder: Path
+    options: argparse.Namespace, source: CardSource, trust: Trust, folder: Path
 ) -> int:
     issued = certs.issue(leaves=2)
     host.make_private_dir(folder / "tls")

@@ -21,7 +21,7 @@ from agent.instance import (
 )
 from agent.settings import Settings
 from agent.texts import text
-from cardio.readers import ReaderSource
+from cardio.card import CardSource
 
 
 def main(options: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def _already_running(options: argparse.Namespace) -> int:
 
 
 async def _run(
-    options: argparse.Namespace, source: ReaderSource, instance: Instance
+    options: argparse.Namespace, source: CardSource, instance: Instance
 ) -> int:
     try:
         files = tls.load_or_create(data_dir(options.data_dir))

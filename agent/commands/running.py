@@ -18,7 +18,7 @@ from agent.service import AgentService
 from agent.settings import Settings
 from agent.texts import text
 from agent.ui.terminal import TerminalInterface
-from cardio.readers import ReaderSource
+from cardio.card import CardSource
 
 
 def data_dir(chosen: Path | None) -> Path:
@@ -49,7 +49,7 @@ def stop_on_signals() -> asyncio.Event:
 
 @asynccontextmanager
 async def endpoint(
-    source: ReaderSource,
+    source: CardSource,
     settings: Settings,
     context: ssl.SSLContext,
     port: int | None,

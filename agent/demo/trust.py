@@ -12,9 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from agent.inspection import look_into, open_card
+from cardio.card import CardSource
 from cardio.errors import CardError
 from cardio.files import EF
-from cardio.readers import ReaderSource
 from cardio.virtual import pki
 
 #: Belgium Root CA3, CA4, CA4 issued again, CA6.
@@ -45,7 +45,7 @@ def test_trust() -> Trust:
     return Trust(pki.test_roots(), test=True)
 
 
-def trust_for(source: ReaderSource) -> Trust | None:
+def trust_for(source: CardSource) -> Trust | None:
     """Return the trust that fits the Belgian card in a reader, None without one.
 
     Raises ForeignRoot for a card of neither: the test PIN must not be typed for it.

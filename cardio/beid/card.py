@@ -10,12 +10,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from cardio import apdu, tlv
 from cardio.apdu import INS, SW, Response
 from cardio.atr import looks_belgian
 from cardio.beid.algorithms import SignatureAlgorithm
+from cardio.card import (
+    CARD_DATA_SIZE,
+    EXTENDED_SIZE,
+    Card,
+    CardData,
+    Expected,
+    PinStatus,
+)
 from cardio.channel import Apdu, Channel, FollowUp, Trace, Transaction
 from cardio.errors import (
     CardChanged,
@@ -34,14 +41,6 @@ from cardio.pin import Pin, wipe
 
 _log = logging.getLogger(__name__)
 
-#: Applet version byte of GET CARD DATA (offset 21) to the applet's name.
-_APPLETS = {0x01: "1.0", 0x10: "1.0", 0x11: "1.1", 0x17: "1.7", 0x18: "1.8"}
-
-#: Applets whose keys and certificates are still in use.
-_SIGNING = frozenset({"1.7", "1.8"})
-
-_CARD_DATA_SIZE = 28
-_EXTENDED_SIZE = 31
 _BLOCK = 256
 #: No file of the card comes near this; a card that goes on for longer is broken.
 _MAX_FILE = 0x7F00
@@ -52,89 +51,27 @@ _NOT_ACTIVE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class CardData:
-    """GET CARD DATA: 16-byte chip serial, applet, life cycle, tries (1.8 only)."""
-
-    chip_serial: bytes
-    applet: str
-    life_cycle: int
-    tries_left: int | None = None
-
-    @classmethod
-    def from_bytes(cls, data: bytes, atr: bytes) -> CardData:
-        """Parse 28 bytes, or 31 with the tries; UnsupportedCard for anything else."""
-        known_size = len(data) in (_CARD_DATA_SIZE, _EXTENDED_SIZE)
-        applet = _APPLETS.get(data[21]) if known_size else None
-        if applet is None:
-            raise UnsupportedCard(atr)
-        tries = data[28] if len(data) > _CARD_DATA_SIZE else None
-        return cls(data[:16], applet, data[27], None if tries == 0xFF else tries)
-
-
-@dataclass(frozen=True)
-class PinStatus:
-    """Tries left (None: the card cannot be asked without cost) and blocked or not."""
-
-    tries_left: int | None
-
-    @property
-    def blocked(self) -> bool:
-        """True when the card compares no PIN any more."""
-        return self.tries_left == 0
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the person was shown; signing needs the card to be still the same."""
-
-    chip_serial: bytes
-    tries_left: int | None
-
-
-class BeidCard:
-    """The card in one channel; call `recognise` first, then the rest.
+class BeidCard(Card):
+    """The card in one channel.
 
     `intercepts_verify` says that the reader swallows INS 20 (GemPC Pinpad), so that
-    its tries cannot be asked on 1.7. All methods raise the types of `cardio.errors`
-    and belong inside `with card.transaction()`.
+    its tries cannot be asked on 1.7.
     """
 
     def __init__(self, channel: Channel, *, intercepts_verify: bool = False) -> None:
         self._channel = FollowUp(Trace(channel, _log))
         self._intercepts_verify = intercepts_verify
-        self._card_data: CardData | None = None
 
     @property
     def atr(self) -> bytes:
-        """The card's answer to reset."""
         return self._channel.atr
-
-    @property
-    def card_data(self) -> CardData:
-        """What `recognise` found."""
-        if self._card_data is None:
-            raise RuntimeError("recognise() comes first")
-        return self._card_data
-
-    @property
-    def applet(self) -> str:
-        """`1.0`, `1.1`, `1.7` or `1.8`."""
-        return self.card_data.applet
-
-    @property
-    def signs(self) -> bool:
-        """True where the applet's keys are still in use (1.7 and 1.8)."""
-        return self.applet in _SIGNING
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Keep other programs from the card while the block runs."""
         with self._channel.transaction() as transaction:
             yield transaction
 
     def close(self) -> None:
-        """Give the card back."""
         self._channel.close()
 
     # --- recognition -----------------------------------------------------------------
@@ -257,7 +194,7 @@ class BeidCard:
         extended = self.applet == "1.8"
         response = self._transmit(apdu.get_card_data(extended=extended))
         self._expect_ok(INS.GET_CARD_DATA, response)
-        if len(response.data) != (_EXTENDED_SIZE if extended else _CARD_DATA_SIZE):
+        if len(response.data) != (EXTENDED_SIZE if extended else CARD_DATA_SIZE):
             raise CardUnreadable("card data of the wrong size")
         now = CardData.from_bytes(response.data, self.atr)
         if self.applet == "1.7" and not self._intercepts_verify:
@@ -278,7 +215,7 @@ class BeidCard:
         key: Key,
         algorithm: SignatureAlgorithm,
         digest: bytes,
-        pin: Pin,
+        pin: Pin | None,
         expected: Expected,
     ) -> bytes:
         """Sign a digest with one PIN; the PIN goes to the card once, whatever happens.
@@ -290,6 +227,8 @@ class BeidCard:
         """
         if not self.signs:
             raise UnsupportedCard(self.atr, f"applet {self.applet} is read only")
+        if pin is None:
+            raise ValueError("the PIN of this card is typed on the computer")
         if len(digest) != algorithm.digest_size:
             raise ValueError(f"{algorithm.jwa} signs {algorithm.digest_size} bytes")
         with self.transaction() as transaction:

@@ -14,6 +14,7 @@ from agent.server import serve
 from agent.service import AgentService
 from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login
+from cardio.beid.source import BeidCards
 from cardio.pin import Pin
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
@@ -148,7 +149,7 @@ async def running(
             cards.append(VirtualCard(load_profile(persona), strict=strict))
             readers.insert(cards[-1], name)
     someone = person or Person()
-    service = AgentService(readers, someone, settings or Settings())
+    service = AgentService(BeidCards(readers), someone, settings or Settings())
     listening = await serve(service, None, None)
     try:
         async with aiohttp.ClientSession() as session:

@@ -14,7 +14,8 @@ import pytest
 from cardio import apdu
 from cardio.apdu import INS, Response
 from cardio.beid.algorithms import ES384
-from cardio.beid.card import BeidCard, Expected
+from cardio.beid.card import BeidCard
+from cardio.card import Expected
 from cardio.channel import Apdu
 from cardio.errors import (
     CardError,

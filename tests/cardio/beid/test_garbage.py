@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cardio.apdu import INS, Response
 from cardio.beid.algorithms import ES384
-from cardio.beid.card import BeidCard, Expected
+from cardio.beid.card import BeidCard
+from cardio.card import Expected
 from cardio.channel import Apdu, Channel
 from cardio.errors import CardError
 from cardio.files import EF, Key

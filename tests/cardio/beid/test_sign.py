@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 
 from cardio.apdu import INS
 from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
-from cardio.beid.card import BeidCard, Expected
+from cardio.beid.card import BeidCard
+from cardio.card import Expected
 from cardio.channel import Channel, Trace
 from cardio.errors import (
     CardChanged,

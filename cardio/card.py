@@ -1,0 +1,190 @@
+"""The card as a program sees it, whichever road leads to it; pure, no I/O here.
+
+`Card` is implemented by `cardio.beid.card` (APDUs through a reader). `CardSource` says
+which readers there are and opens the card in one of them.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from cardio.beid.algorithms import SignatureAlgorithm
+from cardio.channel import Transaction
+from cardio.errors import UnsupportedCard
+from cardio.files import EF, Key
+from cardio.pin import Pin
+from cardio.readers import ReaderState, ReaderWatch
+
+#: Applet version byte of GET CARD DATA (offset 21) to the applet's name.
+_APPLETS = {0x01: "1.0", 0x10: "1.0", 0x11: "1.1", 0x17: "1.7", 0x18: "1.8"}
+
+#: Applets whose keys and certificates are still in use.
+_SIGNING = frozenset({"1.7", "1.8"})
+
+CARD_DATA_SIZE = 28
+EXTENDED_SIZE = 31
+
+
+@dataclass(frozen=True)
+class CardData:
+    """GET CARD DATA: 16-byte chip serial, applet, life cycle, tries (1.8 only)."""
+
+    chip_serial: bytes
+    applet: str
+    life_cycle: int
+    tries_left: int | None = None
+
+    @classmethod
+    def from_bytes(cls, data: bytes, atr: bytes) -> CardData:
+        """Parse 28 bytes, or 31 with the tries; UnsupportedCard for anything else."""
+        known_size = len(data) in (CARD_DATA_SIZE, EXTENDED_SIZE)
+        applet = _APPLETS.get(data[21]) if known_size else None
+        if applet is None:
+            raise UnsupportedCard(atr)
+        tries = data[28] if len(data) > CARD_DATA_SIZE else None
+        return cls(data[:16], applet, data[27], None if tries == 0xFF else tries)
+
+
+@dataclass(frozen=True)
+class PinStatus:
+    """Tries left (None: the card cannot be asked without cost) and blocked or not."""
+
+    tries_left: int | None
+
+    @property
+    def blocked(self) -> bool:
+        """True when the card compares no PIN any more."""
+        return self.tries_left == 0
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the person was shown; signing needs the card to be still the same."""
+
+    chip_serial: bytes
+    tries_left: int | None
+
+
+@enum.unique
+class PinEntry(enum.Enum):
+    """Where the person types the PIN."""
+
+    TYPED = "typed"
+    """This program asks for it and hands it to `Card`."""
+    READER = "reader"
+    """On the keys of the reader (PC/SC part 10); no PIN reaches this computer."""
+    MODULE = "module"
+    """In the dialog that a PKCS#11 module shows by itself."""
+
+
+class Card(abc.ABC):
+    """One card in one reader; call `recognise` first, then the rest.
+
+    All methods raise the types of `cardio.errors` and belong inside
+    `with card.transaction()`; those that take a PIN open it themselves.
+    """
+
+    _card_data: CardData | None = None
+
+    @property
+    @abc.abstractmethod
+    def atr(self) -> bytes:
+        """The card's answer to reset; empty where the road does not tell it."""
+
+    @property
+    def pin_entry(self) -> PinEntry:
+        """Where the PIN is typed; where that is not here, `pin` is None."""
+        return PinEntry.TYPED
+
+    @property
+    def card_data(self) -> CardData:
+        """What `recognise` found."""
+        if self._card_data is None:
+            raise RuntimeError("recognise() comes first")
+        return self._card_data
+
+    @property
+    def applet(self) -> str:
+        """`1.0`, `1.1`, `1.7` or `1.8`."""
+        return self.card_data.applet
+
+    @property
+    def signs(self) -> bool:
+        """True where the applet's keys are still in use (1.7 and 1.8)."""
+        return self.applet in _SIGNING
+
+    @abc.abstractmethod
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Keep other programs from the card while the block runs."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give the card back; may be called twice."""
+
+    @abc.abstractmethod
+    def recognise(self) -> CardData:
+        """Find out which card this is; UnsupportedCard."""
+
+    @abc.abstractmethod
+    def read(self, ef: EF) -> bytes:
+        """Return a file as stored, padding included; FileAbsent when there is none."""
+
+    @abc.abstractmethod
+    def read_certificate(self, ef: EF) -> bytes:
+        """Return a certificate in DER, without the padding; NoCertificate."""
+
+    @abc.abstractmethod
+    def has_certificate(self, ef: EF) -> bool:
+        """Tell whether a certificate file holds a certificate."""
+
+    @abc.abstractmethod
+    def pin_status(self) -> PinStatus:
+        """Ask for the tries left without spending one."""
+
+    @abc.abstractmethod
+    def sign(
+        self,
+        key: Key,
+        algorithm: SignatureAlgorithm,
+        digest: bytes,
+        pin: Pin | None,
+        expected: Expected,
+    ) -> bytes:
+        """Sign a digest with one PIN, sent once; CardChanged before it is sent.
+
+        Returns the raw signature: r||s, PKCS#1 v1.5 or PSS.
+        """
+
+
+class CardSource(Protocol):
+    """Readers, what is in them, and the way to a card."""
+
+    @property
+    def virtual(self) -> bool:
+        """True when every card of this source is a test card inside this process."""
+
+    def readers(self) -> tuple[ReaderState, ...]:
+        """Return the readers now; ServiceUnavailable."""
+
+    def watch(self) -> ReaderWatch:
+        """Return a new watch on the readers, to be used by one thread."""
+
+    def open(
+        self,
+        name: str,
+        *,
+        stop: threading.Event | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Card:
+        """Connect to the card in the reader of exactly this name.
+
+        Once `stop` is set the card raises Stopped between two commands; never give one
+        to a card that will sign. `progress` is told the bytes of each piece read.
+        Raises NoReader, NoCard, CardRemoved, CardUnreadable, ServiceUnavailable.
+        """
