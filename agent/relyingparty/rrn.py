@@ -11,9 +11,6 @@ import datetime
 import re
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from agent.relyingparty import certificates as certs
@@ -26,8 +23,7 @@ from agent.relyingparty.errors import (
     NotRrnCertificate,
     RrnIssuerRefused,
 )
-from cardio import tlv
-from cardio.errors import MalformedData
+from cardio.beid.rrn_signature import SHA1, holds_by
 
 _PERSONAL = (NameOID.SERIAL_NUMBER, NameOID.SURNAME, NameOID.GIVEN_NAME)
 
@@ -48,47 +44,12 @@ class RrnKey:
         with SHA-256; a SHA-1 signature that holds raises HistoricRefused, or sets
         `historic` where that is allowed.
         """
-        if isinstance(self._key, ec.EllipticCurvePublicKey):
-            return _holds_ec(self._key, signature_file, data)
-        if not isinstance(self._key, rsa.RSAPublicKey):
-            return False
-        if _holds_rsa(self._key, signature_file, data, hashes.SHA256()):
-            return True
-        return self._signed_historically(self._key, signature_file, data)
-
-    def _signed_historically(
-        self, key: rsa.RSAPublicKey, signature_file: bytes, data: bytes
-    ) -> bool:
-        # Not the certificate's own algorithm decides but what verifies: data of RSA
-        # cards were signed anew with SHA-256 under certificates signed with SHA-1.
-        if not _holds_rsa(key, signature_file, data, hashes.SHA1()):  # noqa: S303
-            return False
-        if not self._allow_historic:
-            raise HistoricRefused("a file is signed with SHA-1")
-        self.historic = True
-        return True
-
-
-def _holds_ec(key: ec.EllipticCurvePublicKey, file: bytes, data: bytes) -> bool:
-    if not isinstance(key.curve, ec.SECP384R1):
-        return False
-    try:
-        signature = file[: tlv.der_length(file[:6])]
-        key.verify(signature, data, ec.ECDSA(hashes.SHA384()))
-    except (MalformedData, InvalidSignature):
-        return False
-    return True
-
-
-def _holds_rsa(
-    key: rsa.RSAPublicKey, file: bytes, data: bytes, algorithm: hashes.HashAlgorithm
-) -> bool:
-    signature = file[: (key.key_size + 7) // 8]
-    try:
-        key.verify(signature, data, padding.PKCS1v15(), algorithm)
-    except InvalidSignature:
-        return False
-    return True
+        algorithm = holds_by(self._key, signature_file, data)
+        if algorithm == SHA1:
+            if not self._allow_historic:
+                raise HistoricRefused("a file is signed with SHA-1")
+            self.historic = True
+        return algorithm is not None
 
 
 def rrn_chain(certificate: x509.Certificate, anchors: trust.Anchors) -> trust.Chain:

@@ -34,6 +34,7 @@ from agent.relyingparty.errors import (
 from agent.relyingparty.rrn import RrnKey, check_card_began, check_rrn_dates, rrn_chain
 from agent.relyingparty.tokens import aware, warn_of_test_cards
 from cardio.beid.identity import Address, Identity, parse_address, parse_identity
+from cardio.beid.rrn_signature import signed_address
 from cardio.errors import MalformedData
 
 T = TypeVar("T")
@@ -191,7 +192,7 @@ def _address(answer: Answer, key: RrnKey) -> Address | None:
     if "address" not in answer.files:
         return None
     data = answer.files["address"]
-    signed = data.rstrip(b"\0") + answer.need("identitySignature")
+    signed = signed_address(data, answer.need("identitySignature"))
     if not key.signed(answer.need("addressSignature"), signed):
         raise AddressSignatureInvalid
     return _parsed(parse_address, data)
