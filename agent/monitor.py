@@ -1,7 +1,8 @@
 """Follows readers and cards in a thread of its own and tells the event loop.
 
-Knows which reader holds what now, remembers what recognition made of a card for as long
-as it stays in, and wakes whoever waits for a card to go.
+Knows which reader holds what now, remembers for as long as a card stays in what
+recognition made of it and the certificates of its login, and wakes whoever waits for a
+card to go.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.inspection import Found, look_into
+from agent.reading import LoginCertificates
 from cardio.card import CardSource
 from cardio.readers import ReaderState
 
@@ -40,8 +43,16 @@ class Stay:
 class Monitor:
     """Started and closed on the event loop that it reports to."""
 
-    def __init__(self, source: CardSource) -> None:
+    def __init__(
+        self,
+        source: CardSource,
+        report: Callable[[tuple[ReaderState, ...], tuple[ReaderState, ...]], None],
+    ) -> None:
+        """`report` is told the readers before and after each change, on the loop."""
         self._source = source
+        self._report = report
+        self._states: tuple[ReaderState, ...] | None = None
+        self._held: dict[Stay, LoginCertificates] = {}
         self._watch = source.watch()
         self._waiting: list[tuple[Stay, asyncio.Future[None]]] = []
         self._found: dict[Stay, Found] = {}
@@ -72,6 +83,10 @@ class Monitor:
         with self._lock:
             for stay in [stay for stay in self._found if stay.ended(states)]:
                 del self._found[stay]
+                self._held.pop(stay, None)
+        before, self._states = self._states, states
+        if before is not None:
+            self._report(before, states)
 
     async def gone(self, stay: Stay) -> None:
         """Return when the card is no longer in its reader."""
@@ -94,6 +109,22 @@ class Monitor:
             with self._lock:
                 self._found[stay] = found
         return found
+
+    def found(self) -> tuple[Found, ...]:
+        """Return what recognition said of the cards that are in now."""
+        with self._lock:
+            return tuple(self._found.values())
+
+    def hold(self, stay: Stay, certificates: LoginCertificates) -> None:
+        """Keep a holder's certificates until the card goes."""
+        with self._lock:
+            if stay in self._found:
+                self._held[stay] = certificates
+
+    def held(self, stay: Stay) -> LoginCertificates | None:
+        """Return what `hold` kept of the card that is in."""
+        with self._lock:
+            return self._held.get(stay)
 
     def remembered(self, state: ReaderState) -> Found | None:
         """Return what recognition said before, without touching the card."""

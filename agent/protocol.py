@@ -44,6 +44,12 @@ class AuthenticateRequest:
     lang: str | None = None
 
 
+def parse_nothing(body: bytes) -> None:
+    """Want the empty object, or no body at all."""
+    if body:
+        _members(body, set())
+
+
 def parse_identity(body: bytes) -> IdentityRequest:
     """Parse the body of POST /v1/identity."""
     members = _members(body, {"include", "purpose", "challenge", "reader", "lang"})
@@ -81,7 +87,8 @@ def _members(body: bytes, known: set[str]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Problem("invalid-request", "the body has to be a JSON object")
     if value.keys() - known:
-        raise Problem("invalid-request", f"only {', '.join(sorted(known))} are known")
+        names = ", ".join(sorted(known)) or "no members"
+        raise Problem("invalid-request", f"only {names} are known")
     return value
 
 

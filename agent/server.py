@@ -21,6 +21,7 @@ from agent.connections import HEADERS, PortTaken, Runner, bind
 from agent.errors import Problem
 from agent.gate import Gate
 from agent.service import AgentService
+from agent.sockets import serve_events
 
 __all__ = ["Listening", "PortTaken", "make_app", "serve"]
 
@@ -37,6 +38,7 @@ _ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
 _METHODS = {
     "/v1/status": "GET",
     "/v1/readers": "GET",
+    "/v1/events": "GET, POST",
     "/v1/identity": "POST",
     "/v1/authenticate": "POST",
 }
@@ -96,6 +98,8 @@ def make_app(service: AgentService, port: int) -> web.Application:
     app.on_response_prepare.append(_headers)
     app.router.add_route("GET", "/v1/status", _status)
     app.router.add_route("GET", "/v1/readers", _readers)
+    app.router.add_route("POST", "/v1/events", _ticket)
+    app.router.add_route("GET", "/v1/events", _events)
     app.router.add_route("POST", "/v1/identity", _identity)
     app.router.add_route("POST", "/v1/authenticate", _authenticate)
     if settings.documents:
@@ -134,7 +138,7 @@ def _gate(
                 response.headers["Access-Control-Allow-Origin"] = "*"
                 return response
             origin = rules.check_origin(headers.getall("Origin", []))
-            if request.method != "OPTIONS":
+            if request.method != "OPTIONS" and not _has_ticket(request):
                 gate.check_own_header(headers.getall("X-EID-Agent", []))
             if request.method == "POST":
                 gate.check_json(headers.get("Content-Type", ""))
@@ -142,10 +146,16 @@ def _gate(
             return _problem(request, problem)
         request[_ORIGIN] = origin
         response = await _answer(request, handler, origin)
-        response.headers.update(gate.cors(origin))
+        if not response.prepared:  # a socket has had its headers
+            response.headers.update(gate.cors(origin))
         return response
 
     return check
+
+
+def _has_ticket(request: web.Request) -> bool:
+    """Tell whether this is the upgrade whose ticket stands for the own header."""
+    return request.method == "GET" and request.path == "/v1/events"
 
 
 async def _answer(
@@ -209,6 +219,15 @@ async def _status(request: web.Request) -> web.Response:
 
 async def _readers(request: web.Request) -> web.Response:
     return web.json_response(await request.app[_SERVICE].readers(request[_ORIGIN]))
+
+
+async def _ticket(request: web.Request) -> web.Response:
+    protocol.parse_nothing(await request.read())
+    return web.json_response(await request.app[_SERVICE].ticket(request[_ORIGIN]))
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    return await serve_events(request, request.app[_SERVICE], request[_ORIGIN])
 
 
 async def _identity(request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import datetime
+import logging
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -20,44 +21,47 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 
-from agent import token
+from agent import reading, token
 from agent.consent import Grants
 from agent.errors import Problem
+from agent.events import (
+    IDLE_SECONDS,
+    Audience,
+    Listener,
+    Message,
+    Tickets,
+    changes,
+)
 from agent.inspection import Found, reader_id
 from agent.monitor import Monitor, Stay
 from agent.protocol import AuthenticateRequest, IdentityRequest
+from agent.reading import LoginCertificates, Progress
 from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.identity import parse_address, parse_identity
-from cardio.card import Card, CardSource, Expected, PinStatus
+from cardio.beid.known import InMemory, KnownCertificates
+from cardio.card import Card, CardData, CardSource, Expected, PinStatus
+from cardio.channel import Stopped
 from cardio.errors import (
-    CardChanged,
     CardError,
     CardReset,
-    FileAbsent,
-    NoCertificate,
     UnsupportedCard,
 )
-from cardio.files import CERTIFICATES, EF, Key
+from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState
 
 T = TypeVar("T")
 
-FEATURES = ("authenticate", "identity")
+_log = logging.getLogger(__name__)
+
+FEATURES = ("authenticate", "events", "identity")
 OPERATION_SECONDS = 240.0
 DIALOG_SECONDS = 120.0
 _CLOSING_SECONDS = 10.0
 
-#: What is read for each part: the data and what proves them (HTTP API, "Identity").
-_PROOFS = (EF.RRN, EF.ROOT)
-_FILES = {
-    "identity": (EF.IDENTITY, EF.IDENTITY_SIGNATURE, *_PROOFS),
-    "address": (EF.IDENTITY_SIGNATURE, EF.ADDRESS, EF.ADDRESS_SIGNATURE, *_PROOFS),
-    "photo": (EF.PHOTO,),
-}
 _RAW_NAMES = {
     EF.IDENTITY: "identity",
     EF.IDENTITY_SIGNATURE: "identitySignature",
@@ -69,15 +73,6 @@ _RAW_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class _LoginData:
-    """What a login needs from the card before the PIN is asked."""
-
-    certificate: bytes
-    issuer: bytes
-    status: PinStatus
-
-
 @dataclass
 class _Operation:
     """One request's use of one card."""
@@ -85,6 +80,7 @@ class _Operation:
     origin: str
     lang: str
     found: Found
+    card_data: CardData
     stay: Stay
     reservation: Reservation
 
@@ -93,9 +89,14 @@ class AgentService:
     """The use cases over a source of readers and a way to ask the person."""
 
     def __init__(
-        self, source: CardSource, ui: UserInterface, settings: Settings
+        self,
+        source: CardSource,
+        ui: UserInterface,
+        settings: Settings,
+        known: KnownCertificates | None = None,
     ) -> None:
         self.settings = settings
+        self._known = known or InMemory()
         self._source = source
         self._ui = ui
         self._salt = secrets.token_bytes(16)
@@ -106,12 +107,20 @@ class AgentService:
         """Begin to follow readers and cards; call on the running event loop."""
         loop = asyncio.get_running_loop()
         self._grants = Grants(self.settings.allowed_origins, loop.time)
-        self._monitor = Monitor(self._source)
+        self._tickets = Tickets(loop.time)
+        self._audience = Audience()
+        self._last_call: dict[str, float] = {}
+        self._ahead: set[asyncio.Task[None]] = set()
+        self._loop = loop
+        self._monitor = Monitor(self._source, self._readers_changed)
         self._monitor.start()
 
     async def close(self) -> None:
         """Stop following; wait for a signature that is under way and its LOG OFF."""
         self._monitor.close()
+        self._audience.end("closing")
+        for task in self._ahead:
+            task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await self._reservations.idle()
@@ -123,11 +132,13 @@ class AgentService:
         body: dict[str, object] = {"api": ["v1"], "origin": "ask"}
         if not await self._allowed(origin):
             return body
+        state = await self._card_state()
+        self._read_ahead()
         return body | {
             "origin": "allowed",
             "agent": {"version": self.settings.version},
             "features": list(FEATURES),
-            "card": await self._card_state(),
+            "card": state,
             "virtual": self._test_card,
         }
 
@@ -136,6 +147,7 @@ class AgentService:
         if not await self._allowed(origin):
             raise Problem("user-denied")
         found = await self._look_into_all()
+        self._read_ahead()
         return {"readers": [reader.to_json(self._salt) for reader in found]}
 
     @property
@@ -144,6 +156,15 @@ class AgentService:
         return self._source.virtual or self.settings.test_cards
 
     async def _allowed(self, origin: str) -> bool:
+        self._called(origin)
+        return await self._has_grant(origin)
+
+    def _called(self, origin: str) -> None:
+        """Take note that a page is still there, where anybody listens."""
+        if self._audience:
+            self._last_call[origin] = self._loop.time()
+
+    async def _has_grant(self, origin: str) -> bool:
         if self._grants.named(origin):
             return True
         if not self._grants.allowed(origin, still_in=lambda _: True):
@@ -179,22 +200,27 @@ class AgentService:
             if not (self._grants.named(origin) and self._source.virtual):
                 await self._consent(operation, request)
             self._grants.allow_once(origin, operation.stay)
-            files = dict.fromkeys(ef for part in request.include for ef in _FILES[part])
+            progress = Progress(request.include, self._reporter(origin, "identity"))
             data = await self._on_card(
                 operation,
-                lambda card: _read_files(card, tuple(files), _serial(operation.found)),
+                lambda card: reading.read_proven(
+                    card, operation.card_data, request.include, self._known
+                ),
+                progress.read,
             )
+            progress.end()
         return _identity_body(request, data)
 
     async def _consent(self, operation: _Operation, request: IdentityRequest) -> None:
+        origin, stay = operation.origin, operation.stay
         question = Consent(
-            operation.origin,
+            origin,
             request.include,
             request.purpose,
             operation.lang,
             self._test_card,
         )
-        if not await self._ask(operation.stay, self._ui.consent(question)):
+        if not await self._ask(origin, stay, self._ui.consent(question)):
             raise Problem("user-denied")
 
     # --- login -----------------------------------------------------------------------
@@ -203,25 +229,29 @@ class AgentService:
         self, origin: str, request: AuthenticateRequest, lang: str
     ) -> dict[str, str]:
         """Ask the PIN and return a Web eID token over the page's own origin."""
-        async with self._operation(origin, request.reader, lang) as operation:
-            applet = operation.found.card.applet if operation.found.card else ""
-            algorithm = _problem(lambda: login_algorithm(applet))
-            login = await self._on_card(
-                operation, lambda card: _read_login(card, _serial(operation.found))
+        async with self._operation(
+            origin, request.reader, lang, patient=True
+        ) as operation:
+            chosen, held = operation.card_data, self._monitor.held(operation.stay)
+            algorithm = _problem(lambda: login_algorithm(chosen.applet))
+            certificates, status = await self._on_card(
+                operation,
+                lambda card: reading.prepare_login(card, chosen, held, self._known),
             )
-            _check_validity(login.certificate)
-            if login.status.blocked:
+            self._monitor.hold(operation.stay, certificates)
+            _check_validity(certificates.holder)
+            if status.blocked:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            pin = await self._pin(operation, login.status)
-            expected = Expected(_serial(operation.found), login.status.tries_left)
+            pin = await self._pin(operation, status)
+            expected = Expected(chosen.chip_serial, status.tries_left)
 
             def sign() -> bytes:
                 # The thread owns the PIN: wiped from elsewhere in the middle, it would
                 # reach the card as a wrong one.
                 with pin, self._card(operation, stoppable=False) as card:
                     with card.transaction():
-                        card.recognise()
+                        card.resume(chosen)
                     return card.sign(
                         Key.AUTHENTICATION, algorithm, digest, pin, expected
                     )
@@ -229,26 +259,115 @@ class AgentService:
             signature = await operation.reservation.run(lambda: _problem(sign))
             self._grants.allow_once(origin, operation.stay)
         return token.build(
-            login.certificate,
-            login.issuer,
+            certificates.holder,
+            certificates.issuer,
             algorithm,
             signature,
             self.settings.version,
         )
 
     async def _pin(self, operation: _Operation, status: PinStatus) -> Pin:
-        question = Login(
-            operation.origin, status.tries_left, operation.lang, self._test_card
-        )
+        origin, stay = operation.origin, operation.stay
+        question = Login(origin, status.tries_left, operation.lang, self._test_card)
         if status.tries_left == 1 and not await self._ask(
-            operation.stay, self._ui.last_try(question)
+            origin, stay, self._ui.last_try(question)
         ):
             raise Problem("user-denied")
-        return await self._ask(operation.stay, self._ui.login_pin(question))
+        return await self._ask(origin, stay, self._ui.login_pin(question))
+
+    # --- events ----------------------------------------------------------------------
+
+    async def ticket(self, origin: str) -> dict[str, object]:
+        """Return the body of POST /v1/events; `user-denied` without a grant."""
+        if not await self._allowed(origin):
+            raise Problem("user-denied")
+        return {"ticket": self._tickets.give(origin)}
+
+    @contextmanager
+    def listening(self, origin: str, ticket: str) -> Iterator[Listener]:
+        """Tell a page what happens while the block runs.
+
+        `user-denied` for a ticket that is not good, `too-many-requests`.
+        """
+        if not self._tickets.take(ticket, origin):
+            raise Problem("user-denied")
+        with self._audience.join(origin) as listener:
+            self._last_call[origin] = self._loop.time()
+            yield listener
+
+    async def still_listens(self, listener: Listener) -> bool:
+        """Send a page away whose consent has ended, or that has long been idle."""
+        idle = self._loop.time() - self._last_call.get(listener.origin, 0.0)
+        if idle >= IDLE_SECONDS:
+            listener.end("idle")
+        elif not await self._has_grant(listener.origin):
+            listener.end("consent-ended")
+        return listener.ended is None
+
+    def _readers_changed(
+        self, before: tuple[ReaderState, ...], after: tuple[ReaderState, ...]
+    ) -> None:
+        """Tell the pages; those whose consent went with the card leave after that."""
+        self._audience.tell_all(kinds := changes(before, after))
+        for listener in self._audience:
+            if not self._grants.allowed(
+                listener.origin, still_in=lambda stay: not stay.ended(after)
+            ):
+                listener.end("consent-ended")
+        if self._audience and "card-inserted" in kinds:
+            self._start_ahead(self._look_and_read_ahead())
+
+    def _reporter(self, origin: str, operation: str) -> Callable[[int, int], None]:
+        """Return what tells an origin, from any thread, how far its reading is."""
+
+        def report(done: int, total: int) -> None:
+            message: Message = {"type": "progress", "operation": operation}
+            message |= {"done": done, "total": total}
+            with contextlib.suppress(RuntimeError):  # the agent ends
+                self._loop.call_soon_threadsafe(self._audience.tell, origin, message)
+
+        return report
+
+    # --- reading ahead ---------------------------------------------------------------
+
+    def _start_ahead(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._ahead.add(task)
+        task.add_done_callback(self._ahead.discard)
+
+    async def _look_and_read_ahead(self) -> None:
+        with contextlib.suppress(Problem):
+            await self._look_into_all()
+            self._read_ahead()
+
+    def _read_ahead(self) -> None:
+        """Read what logins will need of the cards, while an allowed page is open."""
+        for found in self._monitor.found():
+            stay = Stay(found.state.name, found.state.insertion)
+            free = not self._reservations.taken(stay.reader)
+            if found.signing and free and self._monitor.held(stay) is None:
+                self._start_ahead(self._read_certificates(found, stay))
+
+    async def _read_certificates(self, found: Found, stay: Stay) -> None:
+        chosen = found.card
+        assert chosen is not None  # it signs
+
+        def read() -> LoginCertificates:
+            stop = reservation.stop
+            with closing(self._source.open(stay.reader, stop=stop)) as card:
+                return reading.read_ahead(card, chosen, self._known)
+
+        try:
+            with self._reservations.ahead(stay.reader) as reservation:
+                self._monitor.hold(stay, await reservation.run(read))
+        except (CardError, Problem, Stopped) as error:
+            _log.debug("reading ahead: %s", type(error).__name__)
 
     # --- asking ----------------------------------------------------------------------
 
-    async def _ask(self, stay: Stay, question: Coroutine[Any, Any, T]) -> T:
+    async def _ask(
+        self, origin: str, stay: Stay, question: Coroutine[Any, Any, T]
+    ) -> T:
         """Ask one question; it ends with the card, the request, or the time."""
         if self._dialog.locked():
             question.close()
@@ -262,6 +381,7 @@ class AgentService:
                 leaving.cancel()
                 question.close()
                 raise
+            self._audience.tell(origin, {"type": "dialog", "state": "opened"})
             asking = asyncio.ensure_future(question)
             both: set[asyncio.Future[Any]] = {asking, leaving}
             try:
@@ -273,6 +393,7 @@ class AgentService:
                 for task in both:
                     task.cancel()
                 await asyncio.gather(*both, return_exceptions=True)
+                self._audience.tell(origin, {"type": "dialog", "state": "closed"})
                 if sys.exc_info()[0] is not None:
                     _forget_answer(asking)
 
@@ -280,16 +401,23 @@ class AgentService:
 
     @asynccontextmanager
     async def _operation(
-        self, origin: str, reader: str | None, lang: str
+        self, origin: str, reader: str | None, lang: str, *, patient: bool = False
     ) -> AsyncIterator[_Operation]:
-        """Choose the card and keep its reader for this request alone."""
+        """Choose the card and keep its reader for this request alone.
+
+        `patient` lets what is read ahead finish first.
+        """
+        self._called(origin)
         try:
             async with asyncio.timeout(OPERATION_SECONDS):
                 found = await self._choose(origin, reader, lang)
                 name = found.state.name
-                with self._reservations.reserve(name) as reservation:
+                async with self._reservations.reserve(
+                    name, patient=patient
+                ) as reservation:
                     stay = Stay(name, found.state.insertion)
-                    yield _Operation(origin, lang, found, stay, reservation)
+                    assert found.card is not None  # only such readers are chosen
+                    yield _Operation(origin, lang, found, found.card, stay, reservation)
         except TimeoutError:
             raise Problem("timeout") from None
 
@@ -311,7 +439,7 @@ class AgentService:
         names = tuple(found.state.name for found in belgian)
         question = Choice(origin, names, lang, self._test_card)
         stay = Stay(names[0], belgian[0].state.insertion)
-        return belgian[await self._ask(stay, self._ui.choose(question))]
+        return belgian[await self._ask(origin, stay, self._ui.choose(question))]
 
     async def _states(self) -> tuple[ReaderState, ...]:
         return await self._in_thread(self._source.readers)
@@ -337,13 +465,25 @@ class AgentService:
             reservation.leave()
 
     @contextmanager
-    def _card(self, operation: _Operation, *, stoppable: bool) -> Iterator[Card]:
+    def _card(
+        self,
+        operation: _Operation,
+        *,
+        stoppable: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Card]:
         """Connect to the operation's card; in the card's thread."""
+        name = operation.stay.reader
         stop = operation.reservation.stop if stoppable else None
-        with closing(self._source.open(operation.stay.reader, stop=stop)) as card:
+        with closing(self._source.open(name, stop=stop, progress=progress)) as card:
             yield card
 
-    async def _on_card(self, operation: _Operation, work: Callable[[Card], T]) -> T:
+    async def _on_card(
+        self,
+        operation: _Operation,
+        work: Callable[[Card], T],
+        progress: Callable[[int], None] | None = None,
+    ) -> T:
         """Read from the operation's card.
 
         Stops between two commands when the request is cancelled, and begins again once
@@ -351,7 +491,7 @@ class AgentService:
         """
 
         def once() -> T:
-            with self._card(operation, stoppable=True) as card:
+            with self._card(operation, stoppable=True, progress=progress) as card:
                 return work(card)
 
         def twice() -> T:
@@ -399,26 +539,6 @@ def _forget_answer(asking: asyncio.Future[Any]) -> None:
             answer.wipe()
 
 
-def _serial(found: Found) -> bytes:
-    return found.card.chip_serial if found.card else b""
-
-
-def _recognise(card: Card, serial: bytes) -> None:
-    """Recognise the card; CardChanged when it is not the one that was chosen."""
-    if card.recognise().chip_serial != serial:
-        raise CardChanged("another card than the one that was asked about")
-
-
-def _read_login(card: Card, serial: bytes) -> _LoginData:
-    with card.transaction():
-        _recognise(card, serial)
-        return _LoginData(
-            card.read_certificate(EF.AUTHENTICATION),
-            card.read_certificate(EF.CA),
-            card.pin_status(),
-        )
-
-
 def _check_validity(certificate: bytes) -> None:
     """Refuse a login with an expired certificate before anything is asked."""
     try:
@@ -427,20 +547,6 @@ def _check_validity(certificate: bytes) -> None:
         raise Problem("card-unreadable") from None
     if expires < datetime.datetime.now(datetime.UTC):
         raise Problem("certificate-expired")
-
-
-def _read_files(card: Card, files: tuple[EF, ...], serial: bytes) -> dict[EF, bytes]:
-    """Read files in one transaction; one that the card lacks is left out."""
-    data: dict[EF, bytes] = {}
-    with card.transaction():
-        _recognise(card, serial)
-        for ef in files:
-            try:
-                read = card.read_certificate if ef in CERTIFICATES else card.read
-                data[ef] = read(ef)
-            except (FileAbsent, NoCertificate):
-                continue  # the portal judges what cannot be proven
-    return data
 
 
 def _identity_body(

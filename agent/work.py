@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from agent.errors import Problem
@@ -83,27 +83,56 @@ def _forget(future: asyncio.Future[T]) -> None:
 
 
 class Reservations:
-    """Who uses which reader now."""
+    """Who uses which reader now.
+
+    What is read ahead of any request gives way: a request that needs the reader stops
+    it, or lets it finish where it reads just what the request wants.
+    """
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._ahead: dict[str, Reservation] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        self._given_back: dict[str, asyncio.Event] = {}
 
     async def idle(self) -> None:
         """Return when no operation runs any more."""
         await self._idle.wait()
 
     def taken(self, reader: str) -> bool:
-        """Tell whether an operation runs on the reader."""
+        """Tell whether somebody uses the reader."""
         return reader in self._taken
 
+    @asynccontextmanager
+    async def reserve(
+        self, reader: str, *, patient: bool = False
+    ) -> AsyncIterator[Reservation]:
+        """Take a reader for one operation; `busy` when another operation has it.
+
+        `patient` lets what is read ahead finish.
+        """
+        ahead = self._ahead.get(reader)
+        if ahead is not None:
+            if not patient:
+                ahead.stop.set()
+            await self._given_back[reader].wait()
+        with self._take(reader) as reservation:
+            yield reservation
+
     @contextmanager
-    def reserve(self, reader: str) -> Iterator[Reservation]:
-        """Take a reader for one operation; `busy` when it is taken."""
+    def ahead(self, reader: str) -> Iterator[Reservation]:
+        """Take a reader to read ahead, giving way to operations; `busy`."""
+        with self._take(reader) as reservation:
+            self._ahead[reader] = reservation
+            yield reservation
+
+    @contextmanager
+    def _take(self, reader: str) -> Iterator[Reservation]:
         if reader in self._taken:
             raise Problem("busy")
         self._taken.add(reader)
+        self._given_back[reader] = asyncio.Event()
         self._idle.clear()
         reservation = Reservation(lambda: self._release(reader))
         try:
@@ -113,5 +142,7 @@ class Reservations:
 
     def _release(self, reader: str) -> None:
         self._taken.discard(reader)
+        self._ahead.pop(reader, None)
+        self._given_back.pop(reader).set()
         if not self._taken:
             self._idle.set()

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.channel import Transaction
-from cardio.errors import UnsupportedCard
+from cardio.errors import CardChanged, UnsupportedCard
 from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState, ReaderWatch
@@ -131,6 +131,16 @@ class Card(abc.ABC):
     def recognise(self) -> CardData:
         """Find out which card this is; UnsupportedCard."""
 
+    def resume(self, known: CardData) -> None:
+        """Go on with a card that was recognised earlier in its stay in the reader.
+
+        CardChanged when it is another one; where asking that costs commands, the next
+        `pin_status` or `sign` says so.
+        """
+        now = self.recognise()
+        if (now.chip_serial, now.applet) != (known.chip_serial, known.applet):
+            raise CardChanged("another card than the one that was recognised")
+
     @abc.abstractmethod
     def read(self, ef: EF) -> bytes:
         """Return a file as stored, padding included; FileAbsent when there is none."""
@@ -146,6 +156,10 @@ class Card(abc.ABC):
     @abc.abstractmethod
     def pin_status(self) -> PinStatus:
         """Ask for the tries left without spending one."""
+
+    def state(self) -> Expected:
+        """Return chip serial and tries left as the card says now."""
+        return Expected(self.card_data.chip_serial, self.pin_status().tries_left)
 
     @abc.abstractmethod
     def sign(

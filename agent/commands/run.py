@@ -19,6 +19,7 @@ from agent.instance import (
     running_port,
     tell,
 )
+from agent.known import KnownOnDisk
 from agent.settings import Settings
 from agent.texts import text
 from cardio.card import CardSource
@@ -71,7 +72,10 @@ async def _run(
     explain_ui(options.ui, options.lang)
     loop = asyncio.get_running_loop()
     stop = stop_on_signals()
-    async with endpoint(source, settings, files.context(), options.port) as listening:
+    known = KnownOnDisk(data_dir(options.data_dir) / "certificates")
+    async with endpoint(
+        source, settings, files.context(), options.port, known
+    ) as listening:
         actions: dict[str, Callable[[], None]] = {
             "show": lambda: say(text("cli-here", options.lang)),
             "quit": partial(_set_soon, loop, stop),

@@ -18,6 +18,7 @@ from agent.service import AgentService
 from agent.settings import Settings
 from agent.texts import text
 from agent.ui.terminal import TerminalInterface
+from cardio.beid.known import KnownCertificates
 from cardio.card import CardSource
 
 
@@ -53,9 +54,13 @@ async def endpoint(
     settings: Settings,
     context: ssl.SSLContext,
     port: int | None,
+    known: KnownCertificates | None = None,
 ) -> AsyncIterator[Listening]:
-    """Serve the agent while the block runs; Failure when no port is free."""
-    service = AgentService(source, TerminalInterface(), settings)
+    """Serve the agent while the block runs; Failure when no port is free.
+
+    `known` remembers the certificates of CAs and Register; default: for this run.
+    """
+    service = AgentService(source, TerminalInterface(), settings, known)
     try:
         listening = await serve(service, context, port)
     except PortTaken:

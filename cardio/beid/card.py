@@ -61,6 +61,7 @@ class BeidCard(Card):
     def __init__(self, channel: Channel, *, intercepts_verify: bool = False) -> None:
         self._channel = FollowUp(Trace(channel, _log))
         self._intercepts_verify = intercepts_verify
+        self._signature_fills_block = False
 
     @property
     def atr(self) -> bytes:
@@ -91,6 +92,9 @@ class BeidCard(Card):
         self._card_data = CardData.from_bytes(response.data, self.atr)
         return self._card_data
 
+    def resume(self, known: CardData) -> None:
+        self._card_data = known
+
     def _select_applet(self) -> bool:
         """Select the applet by its AID; a card of another family is left alone."""
         select = apdu.select_aid(APPLET_AID)
@@ -106,7 +110,12 @@ class BeidCard(Card):
         if ef is EF.BASIC_KEY:
             return self._read_der(ef)
         self._select(ef)
-        return self._read_from(ef, b"", _MAX_FILE)
+        # Both signatures are of one key and form: one that fills a block ends there.
+        whole = ef is EF.ADDRESS_SIGNATURE and self._signature_fills_block
+        data = self._read_from(ef, b"", _BLOCK if whole else _MAX_FILE)
+        if ef is EF.IDENTITY_SIGNATURE:
+            self._signature_fills_block = len(data) == _BLOCK
+        return data
 
     def read_certificate(self, ef: EF) -> bytes:
         """Return a certificate in DER, read by its own length, without the padding.
@@ -187,19 +196,19 @@ class BeidCard(Card):
         data. Older applets count that VERIFY as a wrong PIN, so it is not sent there,
         nor through a reader that intercepts the instruction.
         """
-        return PinStatus(self._fresh_state()[1])
+        return PinStatus(self.state().tries_left)
 
-    def _fresh_state(self) -> tuple[bytes, int | None]:
-        """Return chip serial and tries left as the card says now."""
+    def state(self) -> Expected:
         extended = self.applet == "1.8"
         response = self._transmit(apdu.get_card_data(extended=extended))
-        self._expect_ok(INS.GET_CARD_DATA, response)
+        if response.sw != SW.OK:  # a card of another applet, or another one selected
+            raise CardChanged("the card does not answer as its applet does")
         if len(response.data) != (EXTENDED_SIZE if extended else CARD_DATA_SIZE):
             raise CardUnreadable("card data of the wrong size")
         now = CardData.from_bytes(response.data, self.atr)
         if self.applet == "1.7" and not self._intercepts_verify:
-            return now.chip_serial, self._status_query()
-        return now.chip_serial, now.tries_left
+            return Expected(now.chip_serial, self._status_query())
+        return Expected(now.chip_serial, now.tries_left)
 
     def _status_query(self) -> int | None:
         response = self._transmit(apdu.verify_status())
@@ -232,7 +241,7 @@ class BeidCard(Card):
         if len(digest) != algorithm.digest_size:
             raise ValueError(f"{algorithm.jwa} signs {algorithm.digest_size} bytes")
         with self.transaction() as transaction:
-            if self._fresh_state() != (expected.chip_serial, expected.tries_left):
+            if self.state() != expected:
                 raise CardChanged("another card, or other tries than were shown")
             if expected.tries_left == 0:
                 raise PinBlocked("no tries left")

@@ -16,9 +16,9 @@ from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login
 from cardio.beid.source import BeidCards
 from cardio.pin import Pin
-from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
+from tests.rig.transcript import RecordedCard
 
 PORTAL = "https://portal.example"
 NONCE = "n" * 44
@@ -86,7 +86,7 @@ class Agent:
     def __init__(
         self,
         readers: VirtualReaders,
-        cards: list[VirtualCard],
+        cards: list[RecordedCard],
         person: Person,
         port: int,
         session: Any,
@@ -122,6 +122,14 @@ class Agent:
             parsed = await response.json(content_type=None) if "json" in kind else None
             return Answer(response.status, dict(response.headers), parsed)
 
+    def socket(self, ticket: str, *, origin: str = PORTAL) -> Any:
+        """Open the WebSocket of events, as a browser would."""
+        return self._session.ws_connect(
+            f"http://localhost:{self.port}/v1/events",
+            protocols=("eid-agent.v1", f"ticket.{ticket}"),
+            headers={"Origin": origin},
+        )
+
     async def login(self, **members: Any) -> Answer:
         """Ask for a login."""
         body = {"challengeNonce": NONCE, **members}
@@ -143,10 +151,10 @@ async def running(
     """Run an agent with a reader for each persona ("" for an empty reader)."""
     names = [f"Reader {number}" for number in range(len(personas))]
     readers = VirtualReaders(*names) if names else VirtualReaders()
-    cards = []
+    cards: list[RecordedCard] = []
     for name, persona in zip(names, personas, strict=True):
         if persona:
-            cards.append(VirtualCard(load_profile(persona), strict=strict))
+            cards.append(RecordedCard(load_profile(persona), strict=strict))
             readers.insert(cards[-1], name)
     someone = person or Person()
     service = AgentService(BeidCards(readers), someone, settings or Settings())

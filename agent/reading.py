@@ -1,0 +1,162 @@
+"""What is read from a card for a request, and what need not be; blocks on the card.
+
+Runs in the card's thread. Nothing here keeps a holder's data: what is held during a
+card's stay in its reader is the caller's, who forgets it when the card goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cardio.beid.known import KnownCertificates, issuer, rrn_certificate
+from cardio.card import Card, CardData, PinStatus
+from cardio.errors import CardChanged, FileAbsent, NoCertificate
+from cardio.files import CERTIFICATES, EF
+
+#: What is read for each part: the data and what proves them (HTTP API, "Identity").
+_PARTS = {
+    "identity": (EF.IDENTITY, EF.IDENTITY_SIGNATURE),
+    "address": (EF.IDENTITY_SIGNATURE, EF.ADDRESS, EF.ADDRESS_SIGNATURE),
+    "photo": (EF.PHOTO,),
+}
+#: A file's usual size in bytes; the real one is known when it was read.
+_USUAL = {
+    EF.IDENTITY: 260,
+    EF.IDENTITY_SIGNATURE: 256,
+    EF.ADDRESS: 121,
+    EF.ADDRESS_SIGNATURE: 256,
+    EF.PHOTO: 3100,
+    EF.RRN: 700,
+    EF.ROOT: 900,
+}
+_PROOFS = (EF.RRN, EF.ROOT)
+
+
+@dataclass(frozen=True)
+class LoginCertificates:
+    """The holder's authentication certificate and its issuer's, in DER."""
+
+    holder: bytes
+    issuer: bytes
+
+
+class Progress:
+    """Adds up what was read and tells `report(done, total)`, in bytes.
+
+    `total` is an estimate until the end, when both are equal; `done` never shrinks.
+    """
+
+    def __init__(
+        self, parts: Sequence[str], report: Callable[[int, int], None]
+    ) -> None:
+        self._report = report
+        self._done = 0
+        self._ahead = sum(_USUAL[ef] for ef in (*files_of(parts), *_PROOFS))
+
+    def read(self, count: int) -> None:
+        """Take note of some bytes more."""
+        if not count:
+            return
+        self._done += count
+        self._ahead = max(self._ahead - count, 1)
+        self._report(self._done, self._done + self._ahead)
+
+    def end(self) -> None:
+        """Say that nothing is ahead any more."""
+        self._ahead = 0
+        self._report(self._done, self._done)
+
+
+def files_of(parts: Sequence[str]) -> tuple[EF, ...]:
+    """Return the files of these parts of an identity request, each once, in order."""
+    return tuple(dict.fromkeys(ef for part in parts for ef in _PARTS[part]))
+
+
+def read_proven(
+    card: Card, chosen: CardData, parts: Sequence[str], known: KnownCertificates
+) -> dict[EF, bytes]:
+    """Read parts of an identity and what proves them, in one transaction.
+
+    A file that the card lacks is left out: the portal judges what cannot be proven.
+    CardChanged when it is not the chosen card.
+    """
+    data: dict[EF, bytes] = {}
+    with card.transaction():
+        if card.recognise().chip_serial != chosen.chip_serial:
+            raise CardChanged("another card than the one that was asked about")
+        for ef in files_of(parts):
+            _take(card, ef, data)
+        if EF.IDENTITY_SIGNATURE in data:
+            found = rrn_certificate(known, data)
+            _take(card, EF.RRN, data, found, known)
+            if EF.RRN in data:
+                found = issuer(known.of(EF.ROOT), data[EF.RRN])
+                _take(card, EF.ROOT, data, found, known)
+    return data
+
+
+def _take(
+    card: Card,
+    ef: EF,
+    data: dict[EF, bytes],
+    found: bytes | None = None,
+    known: KnownCertificates | None = None,
+) -> None:
+    """Put a file into `data`, read from the card unless it was found already."""
+    try:
+        read = card.read_certificate if ef in CERTIFICATES else card.read
+        data[ef] = read(ef) if found is None else found
+    except (FileAbsent, NoCertificate):
+        return
+    if known is not None:
+        known.learn(ef, data[ef])
+
+
+def read_login(card: Card, known: KnownCertificates) -> LoginCertificates:
+    """Read what a login needs besides the PIN; NoCertificate. In a transaction."""
+    holder = card.read_certificate(EF.AUTHENTICATION)
+    ca = issuer(known.of(EF.CA), holder)
+    if ca is None:
+        ca = card.read_certificate(EF.CA)
+    known.learn(EF.CA, ca)
+    return LoginCertificates(holder, ca)
+
+
+def read_ahead(
+    card: Card, chosen: CardData, known: KnownCertificates
+) -> LoginCertificates:
+    """Read what a login will need of the chosen card, before anybody asked for it."""
+    with card.transaction():
+        if card.recognise().chip_serial != chosen.chip_serial:
+            raise CardChanged("another card than the one that was found")
+        return read_login(card, known)
+
+
+def prepare_login(
+    card: Card,
+    chosen: CardData,
+    held: LoginCertificates | None,
+    known: KnownCertificates,
+) -> tuple[LoginCertificates, PinStatus]:
+    """Return certificates and tries left as they are now, in one transaction.
+
+    `held` are the certificates when they were read earlier in the card's stay.
+    CardChanged when it is not the chosen card.
+    """
+    with card.transaction():
+        status = _status_of(card, chosen)
+        return held or read_login(card, known), status
+
+
+def _status_of(card: Card, chosen: CardData) -> PinStatus:
+    """Ask the tries of the chosen card; recognise it again where it does not answer."""
+    try:
+        card.resume(chosen)
+        now = card.state()
+    except CardChanged:
+        card.recognise()
+        now = card.state()
+    if now.chip_serial != chosen.chip_serial:
+        raise CardChanged("another card than the one that was chosen")
+    return PinStatus(now.tries_left)
