@@ -11,7 +11,6 @@ import pytest
 from agent import events, sockets
 from agent.events import changes
 from agent.settings import Settings
-from cardio.files import EF
 from cardio.readers import ReaderState
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
