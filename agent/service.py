@@ -12,7 +12,6 @@ import contextlib
 import datetime
 import logging
 import secrets
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -155,6 +154,11 @@ class AgentService:
         """True where this run's cards are virtual, in whatever reader they are."""
         return self._source.virtual or self.settings.test_cards
 
+    def _marks(self, origin: str) -> tuple[str, ...]:
+        """Return what every question has to show of this run (safety rule 22)."""
+        marks = ["developer-run"] if self.settings.developer else []
+        return (*marks, *(["named-origin"] if self._grants.named(origin) else []))
+
     async def _allowed(self, origin: str) -> bool:
         self._called(origin)
         return await self._has_grant(origin)
@@ -219,6 +223,7 @@ class AgentService:
             request.purpose,
             operation.lang,
             self._test_card,
+            self._marks(origin),
         )
         if not await self._ask(origin, stay, self._ui.consent(question)):
             raise Problem("user-denied")
@@ -252,6 +257,8 @@ class AgentService:
                 with pin, self._card(operation, stoppable=False) as card:
                     with card.transaction():
                         card.resume(chosen)
+                    if operation.reservation.stop.is_set():
+                        raise Stopped  # cancelled in time: the try is not spent
                     return card.sign(
                         Key.AUTHENTICATION, algorithm, digest, pin, expected
                     )
@@ -268,7 +275,13 @@ class AgentService:
 
     async def _pin(self, operation: _Operation, status: PinStatus) -> Pin:
         origin, stay = operation.origin, operation.stay
-        question = Login(origin, status.tries_left, operation.lang, self._test_card)
+        question = Login(
+            origin,
+            status.tries_left,
+            operation.lang,
+            self._test_card,
+            self._marks(origin),
+        )
         if status.tries_left == 1 and not await self._ask(
             origin, stay, self._ui.last_try(question)
         ):
@@ -388,14 +401,17 @@ class AgentService:
                 await asyncio.wait(
                     both, timeout=DIALOG_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
+                # Between here and the caller nothing is awaited, so that a request
+                # which is cancelled now cannot lose a PIN unwiped.
                 return _answer(asking, removed=leaving.done())
+            except BaseException:
+                asking.add_done_callback(_forget_answer)
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                raise
             finally:
-                for task in both:
-                    task.cancel()
-                await asyncio.gather(*both, return_exceptions=True)
+                leaving.cancel()
                 self._audience.tell(origin, {"type": "dialog", "state": "closed"})
-                if sys.exc_info()[0] is not None:
-                    _forget_answer(asking)
 
     # --- reader and card -------------------------------------------------------------
 
@@ -437,7 +453,7 @@ class AgentService:
         if len(belgian) == 1:
             return belgian[0]
         names = tuple(found.state.name for found in belgian)
-        question = Choice(origin, names, lang, self._test_card)
+        question = Choice(origin, names, lang, self._test_card, self._marks(origin))
         stay = Stay(names[0], belgian[0].state.insertion)
         return belgian[await self._ask(origin, stay, self._ui.choose(question))]
 

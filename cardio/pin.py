@@ -45,6 +45,10 @@ class Pin:
     ) -> None:
         self.wipe()
 
+    def __del__(self) -> None:
+        """Wipe what nobody used, whichever way its owner went."""
+        self.wipe()
+
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a PIN is never serialised")
 

@@ -23,13 +23,18 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Consent:
-    """May this site have these data? `data` holds parts: identity, address, photo."""
+    """May this site have these data? `data` holds parts: identity, address, photo.
+
+    Here and below `virtual` marks a test card, and `marks` names texts that say what is
+    special about this run.
+    """
 
     site: str
     data: tuple[str, ...]
     purpose: str | None
     lang: str
     virtual: bool
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Login:
     tries_left: int | None
     lang: str
     virtual: bool
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Choice:
     options: tuple[str, ...]
     lang: str
     virtual: bool
+    marks: tuple[str, ...] = ()
 
 
 class UserInterface(Protocol):

@@ -12,6 +12,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from agent.texts import text
@@ -38,6 +39,7 @@ class TerminalInterface:
         self._write = write or _write
         self._keyboard = Keyboard()
         self._pending: asyncio.Future[bytearray | None] | None = None
+        self._waiting = False
         self._arrived = threading.Event()
 
     async def consent(self, question: Consent) -> bool:
@@ -160,10 +162,24 @@ class TerminalInterface:
             if self._pending is None:
                 self._pending = loop.create_future()
                 self._arrived = threading.Event()
-                _start(self._keyboard.read_line, loop, self._pending, self._arrived)
-            line = await asyncio.shield(self._pending)
+                deliver = partial(self._deliver, self._pending)
+                _start(self._keyboard.read_line, loop, deliver, self._arrived)
+            self._waiting = True
+            try:
+                line = await asyncio.shield(self._pending)
+            finally:
+                self._waiting = False
         self._pending = None
         return line
+
+    def _deliver(
+        self, pending: asyncio.Future[bytearray | None], line: bytearray | None
+    ) -> None:
+        """Hand a line to the question that waits for it; without one it is wiped."""
+        if not self._waiting or pending.done():
+            wipe(line or bytearray())
+        if not pending.done():
+            pending.set_result(line)
 
 
 def _wipe(future: asyncio.Future[bytearray | None]) -> None:
@@ -173,14 +189,10 @@ def _wipe(future: asyncio.Future[bytearray | None]) -> None:
 def _start(
     read: Callable[[], bytearray | None],
     loop: asyncio.AbstractEventLoop,
-    future: asyncio.Future[bytearray | None],
+    deliver: Callable[[bytearray | None], None],
     arrived: threading.Event,
 ) -> None:
     """Run a blocking read in a daemon thread, which never keeps the program alive."""
-
-    def deliver(line: bytearray | None) -> None:
-        if not future.done():
-            future.set_result(line)
 
     def work() -> None:
         line = read()
@@ -192,7 +204,9 @@ def _start(
 
 
 def _virtual(question: Consent | Login | Choice) -> str:
-    return text("test-card", question.lang) if question.virtual else ""
+    """Return the marks that stand before a question: test card, special run."""
+    marks = [*(["test-card"] if question.virtual else []), *question.marks]
+    return "".join(text(mark, question.lang) for mark in marks)
 
 
 def _write(words: str) -> None:

@@ -15,8 +15,10 @@ assert sys.platform != "win32"
 import termios  # noqa: E402
 
 from agent.ui import Unavailable  # noqa: E402
+from cardio.pin import wipe  # noqa: E402
 
 _MAX_LINE = 200
+_CARRIAGE_RETURN = 0x0D
 
 
 class Keyboard:
@@ -77,27 +79,29 @@ class Keyboard:
     def read_line(self) -> bytearray | None:
         """Read one line without its end, None at the end of input; blocks.
 
-        Byte by byte into one buffer, so that no copy of a PIN is made on the way and
-        nothing of the next line is taken.
+        Byte by byte, so that nothing of the next line is taken; into one buffer that
+        never grows: growing would leave digits behind in memory that was given back.
         """
-        line = bytearray()
+        buffer = bytearray(_MAX_LINE)
         byte = bytearray(1)
+        count = 0
         self._reading = True
         try:
             while os.readv(self._descriptor, [byte]):
                 if byte == b"\n":
                     break
-                if len(line) < _MAX_LINE:
-                    line += byte
+                if count < _MAX_LINE:
+                    buffer[count] = byte[0]
+                    count += 1
             else:
-                return line or None
+                return buffer[:count] or None
+            end = count - (count > 0 and buffer[count - 1] == _CARRIAGE_RETURN)
+            return buffer[:end]
         except OSError:
             return None
         finally:
             byte[0] = 0
+            wipe(buffer)
             self._reading = False
             if self._left:
                 self._restore()
-        if line.endswith(b"\r"):
-            del line[-1]
-        return line

@@ -90,7 +90,9 @@ class Agent:
         person: Person,
         port: int,
         session: Any,
+        service: AgentService,
     ) -> None:
+        self.service = service
         self.cards = cards
         self.readers = readers
         self.person = person
@@ -161,6 +163,6 @@ async def running(
     listening = await serve(service, None, None)
     try:
         async with aiohttp.ClientSession() as session:
-            yield Agent(readers, cards, someone, listening.port, session)
+            yield Agent(readers, cards, someone, listening.port, session, service)
     finally:
         await listening.close()

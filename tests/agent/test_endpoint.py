@@ -410,6 +410,19 @@ async def test_several_cards_are_chosen_by_the_person_or_by_the_request() -> Non
         assert answer.body["code"] == "no-reader"
 
 
+async def test_a_special_run_is_shown_in_every_question() -> None:
+    """--developer and --allow-origin stand in the question of login and reading."""
+    special = Settings(developer=True, allowed_origins=frozenset({PORTAL}))
+    async with running("adult", "kids", settings=special) as agent:
+        await agent.login()
+        marks = ("developer-run", "named-origin")
+        assert [question.marks for question in agent.person.questions] == [marks] * 2
+    async with running("adult") as agent:
+        await agent.login()
+        await agent.identity("identity")
+        assert [question.marks for question in agent.person.questions] == [()] * 2
+
+
 # --- at the same time, and in the middle ---------------------------------------------
 
 

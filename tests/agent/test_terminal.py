@@ -14,7 +14,7 @@ import pytest
 
 from agent.texts import LANGUAGES, catalogue
 from agent.ui.words import one_line, quoted
-from tests.agent.calls import ask_identity, ask_login
+from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
 
 
@@ -56,6 +56,18 @@ def test_identity_names_site_data_and_purpose(agent: Program, tmp_path: Path) ->
             agent.until(r"\[y/n\] $")
             agent.type(answer)
         assert call.status == status
+
+
+def test_a_special_run_says_so_in_its_questions(tmp_path: Path) -> None:
+    """Whoever reads the question sees that the command line let the site in."""
+    arguments = ["--card", "virtual", "--ui", "terminal", "--lang", "en"]
+    arguments += ["--developer", "--allow-origin", PORTAL]
+    with started("run", *arguments, "--data-dir", str(tmp_path)) as program:
+        port, ca = program.port(), tmp_path / "tls/ca.pem"
+        with ask_login(port, ca):
+            question = program.until("PIN: $")
+            program.type("1234")
+    assert "[DEVELOPER MODE] [allowed by --allow-origin] portal.example" in question
 
 
 def test_end_of_input_cancels(agent: Program, tmp_path: Path) -> None:

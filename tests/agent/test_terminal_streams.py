@@ -157,6 +157,30 @@ async def test_a_pin_typed_too_late_stays_hidden_and_is_no_answer(
     assert await asyncio.wait_for(other, 5)
 
 
+async def test_a_pin_typed_too_late_is_wiped(
+    pipe: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its buffer is zeroed as soon as it arrives, although no question follows."""
+    lines: list[bytearray] = []
+    interface = pipe.interface()
+    read = interface._keyboard.read_line
+
+    def kept() -> bytearray | None:
+        line = read()
+        lines.append(line or bytearray())
+        return line
+
+    monkeypatch.setattr(interface._keyboard, "read_line", kept)
+    question = asyncio.create_task(interface.login_pin(LOGIN))
+    await pipe.asked()
+    question.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await question
+    pipe.type(b"1234\n")
+    await _until(lambda: lines and not any(lines[0]))
+    assert lines == [bytearray(4)]
+
+
 async def test_what_was_typed_before_a_question_is_no_answer(terminal: Keys) -> None:
     """Type-ahead on a terminal is forgotten."""
     interface = terminal.interface()
