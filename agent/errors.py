@@ -48,6 +48,7 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.ServiceUnavailable, "pcsc-unavailable"),
     (card.NoReader, "no-reader"),
     (card.NoCard, "no-card"),
+    (card.CardBusy, "busy"),
     (card.UnsupportedCard, "unsupported-card"),
     (card.CardRemoved, "card-removed"),
     (card.CardChanged, "card-changed"),

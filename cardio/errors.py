@@ -5,6 +5,7 @@ CardError
 ├── NoReader                no reader at all, or not the one asked for
 ├── SeveralReaders          a name fits several readers, or several cards and no name
 ├── NoCard                  the reader is empty
+├── CardBusy                another program keeps the card to itself
 ├── UnsupportedCard         a card, but not one we can use (carries its ATR)
 ├── CardRemoved             card or reader went away in the middle
 ├── CardReset               another program reset the card in the middle
@@ -47,6 +48,10 @@ class SeveralReaders(CardError):
 
 class NoCard(CardError):
     """The reader holds no card."""
+
+
+class CardBusy(CardError):
+    """Another program keeps the card, or the reader, to itself."""
 
 
 class UnsupportedCard(CardError):

@@ -24,7 +24,9 @@ from smartcard import scard
 from cardio.apdu import Response
 from cardio.channel import Apdu, Channel, Transaction
 from cardio.errors import (
+    CardBusy,
     CardError,
+    CardMute,
     CardRemoved,
     CardReset,
     CardUnreadable,
@@ -56,10 +58,13 @@ _ERRORS: dict[int, type[CardError]] = {
     scard.SCARD_E_SERVICE_STOPPED: ServiceUnavailable,
     scard.SCARD_E_INVALID_HANDLE: ServiceUnavailable,
     scard.SCARD_F_COMM_ERROR: ServiceUnavailable,
+    # What pcscd says where polkit does not let this user in.
+    scard.SCARD_W_SECURITY_VIOLATION: ServiceUnavailable,
     scard.SCARD_E_NO_READERS_AVAILABLE: NoReader,
     scard.SCARD_E_UNKNOWN_READER: NoReader,
     scard.SCARD_E_READER_UNAVAILABLE: CardRemoved,
     scard.SCARD_E_NO_SMARTCARD: NoCard,
+    scard.SCARD_E_SHARING_VIOLATION: CardBusy,
     scard.SCARD_W_REMOVED_CARD: CardRemoved,
     scard.SCARD_E_NOT_TRANSACTED: CardRemoved,
     scard.SCARD_W_RESET_CARD: CardReset,
@@ -285,6 +290,8 @@ class PcscChannel(Channel):
         self._context: Any = None
         self._card: Any = None
         self._reset_seen = False
+        #: A card that stayed mute, or whose reset failed, is reset on the way out.
+        self._reset_on_release = False
         self._worker = Worker(self._release)
         try:
             self._atr = self._worker.run(self._connect, seconds)
@@ -301,15 +308,16 @@ class PcscChannel(Channel):
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        self._run(self._begin)
+        try:
+            self._run(self._begin)
+        except CardMute:  # no command of ours has been sent
+            raise CardBusy("another program keeps the card") from None
         transaction = Transaction()
         try:
             yield transaction
         finally:
-            reset = transaction.reset_at_end
-            end = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
             with contextlib.suppress(CardError):  # a card that went away has no end
-                self._run(lambda: scard.SCardEndTransaction(self._card, end))
+                self._run(lambda: self._end(reset=transaction.reset_at_end))
 
     def close(self) -> None:
         """Disconnect, leaving the card as it is, and end the channel's thread."""
@@ -351,6 +359,12 @@ class PcscChannel(Channel):
             code = scard.SCardBeginTransaction(self._card)
         _check(code)
 
+    def _end(self, *, reset: bool) -> None:
+        end = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
+        code = scard.SCardEndTransaction(self._card, end)
+        if reset and code != scard.SCARD_S_SUCCESS:
+            self._reset_on_release = True
+
     def _transmit(self, apdu: Apdu) -> bytes:
         if self._reset_seen:
             self._reconnect()
@@ -362,6 +376,7 @@ class PcscChannel(Channel):
             code, answer = scard.SCardTransmit(self._card, pci, command)
         finally:
             command[:] = [0] * len(command)
+            self._reset_on_release |= self._worker.given_up
         self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
         _check(code)
         if len(answer) < _STATUS_WORD and self._goes():
@@ -400,11 +415,12 @@ class PcscChannel(Channel):
         """Give card and context back; a transaction of ours ends with them.
 
         Comes last in the channel's thread, too, so that a card that was given up for
-        mute is reset and free for others as soon as winscard lets go of it.
+        mute is reset and free for others as soon as winscard lets go of it. One that
+        another program kept is left alone: a reset would take that program's PIN right.
         """
         if self._card is not None:
-            mute = self._worker.given_up
-            end = scard.SCARD_RESET_CARD if mute else scard.SCARD_LEAVE_CARD
+            reset = self._reset_on_release
+            end = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
             scard.SCardDisconnect(self._card, end)
             self._card = None
         if self._context is not None:

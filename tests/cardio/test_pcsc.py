@@ -18,6 +18,7 @@ from cardio.beid.card import BeidCard
 from cardio.card import Expected
 from cardio.channel import Apdu
 from cardio.errors import (
+    CardBusy,
     CardError,
     CardMute,
     CardRemoved,
@@ -232,6 +233,45 @@ def test_a_pulled_card_is_removed(pcscd: Pcscd) -> None:
         channel.close()
 
 
+def test_a_card_that_another_program_keeps_is_busy_and_left_alone(
+    pcscd: Pcscd,
+) -> None:
+    """Its transaction outlasts our patience; its PIN right survives ours."""
+    with pcscd.card():
+        theirs = pcsc.PcscReaders().connect(pcscd.reader)
+        ours = pcsc.PcscReaders(apdu_seconds=0.5).connect(pcscd.reader)
+        with theirs.transaction():
+            assert theirs.transmit(apdu.verify(_pin_block())).sw == 0x9000
+            with pytest.raises(CardBusy), ours.transaction():
+                pass
+            ours.close()
+            assert theirs.transmit(apdu.verify_status()).sw == 0x9000
+        # Our thread has got its transaction now, and gives it back as it was.
+        with theirs.transaction():
+            assert theirs.transmit(apdu.verify_status()).sw == 0x9000
+        theirs.close()
+
+
+def test_a_reader_that_another_program_has_alone_is_busy(pcscd: Pcscd) -> None:
+    """Connected to exclusively, as some card daemons do."""
+    scard = pcsc.scard
+    with pcscd.card():
+        _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+        code, card, _ = scard.SCardConnect(
+            context, pcscd.reader, scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0
+        )
+        assert code == scard.SCARD_S_SUCCESS
+        with pytest.raises(CardBusy):
+            pcsc.PcscReaders().connect(pcscd.reader)
+        scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+        scard.SCardReleaseContext(context)
+        pcsc.PcscReaders().connect(pcscd.reader).close()
+
+
+def _pin_block() -> bytearray:
+    return Pin(bytearray(b"1234")).block()
+
+
 class LeavingCard(VirtualCard):
     """A card that is gone from the reader before it answers."""
 
@@ -272,8 +312,7 @@ def test_a_reset_drops_the_pin_right(pcscd: Pcscd) -> None:
     with pcscd.card():
         channel = pcsc.PcscReaders().connect(pcscd.reader)
         with channel.transaction() as transaction:
-            block = Pin(bytearray(b"1234")).block()
-            assert channel.transmit(apdu.verify(block)).sw == 0x9000
+            assert channel.transmit(apdu.verify(_pin_block())).sw == 0x9000
             assert channel.transmit(apdu.verify_status()).sw == 0x9000
             transaction.reset_at_end = True
         with channel.transaction():
@@ -390,7 +429,8 @@ MEANINGS = {
     "SCARD_W_RESET_CARD": CardReset,
     "SCARD_W_UNPOWERED_CARD": CardReset,
     "SCARD_W_UNRESPONSIVE_CARD": CardUnreadable,
-    "SCARD_E_SHARING_VIOLATION": CardUnreadable,
+    "SCARD_E_SHARING_VIOLATION": CardBusy,
+    "SCARD_W_SECURITY_VIOLATION": ServiceUnavailable,
     "SCARD_F_INTERNAL_ERROR": CardUnreadable,
 }
 
