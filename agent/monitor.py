@@ -40,6 +40,11 @@ class Stay:
         return now.atr is None if later == 0 else later < 0x8000
 
 
+def stay_of(found: Found) -> Stay:
+    """Return the stay in which a card was found."""
+    return Stay(found.state.name, found.state.insertion)
+
+
 class Monitor:
     """Started and closed on the event loop that it reports to."""
 

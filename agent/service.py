@@ -32,7 +32,7 @@ from agent.events import (
     changes,
 )
 from agent.inspection import Found, reader_id
-from agent.monitor import Monitor, Stay
+from agent.monitor import Monitor, Stay, stay_of
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.reading import LoginCertificates, Progress
 from agent.settings import Settings
@@ -348,6 +348,12 @@ class AgentService:
         self._ahead.add(task)
         task.add_done_callback(self._ahead.discard)
 
+    def prepared(self) -> bool:
+        """Tell whether what a login needs was read of some card that is in."""
+        return any(
+            self._monitor.held(stay_of(found)) for found in self._monitor.found()
+        )
+
     async def _look_and_read_ahead(self) -> None:
         with contextlib.suppress(Problem):
             await self._look_into_all()
@@ -356,7 +362,7 @@ class AgentService:
     def _read_ahead(self) -> None:
         """Read what logins will need of the cards, while an allowed page is open."""
         for found in self._monitor.found():
-            stay = Stay(found.state.name, found.state.insertion)
+            stay = stay_of(found)
             free = not self._reservations.taken(stay.reader)
             if found.signing and free and self._monitor.held(stay) is None:
                 self._start_ahead(self._read_certificates(found, stay))
@@ -431,7 +437,7 @@ class AgentService:
                 async with self._reservations.reserve(
                     name, patient=patient
                 ) as reservation:
-                    stay = Stay(name, found.state.insertion)
+                    stay = stay_of(found)
                     assert found.card is not None  # only such readers are chosen
                     yield _Operation(origin, lang, found, found.card, stay, reservation)
         except TimeoutError:
