@@ -169,6 +169,10 @@ async def test_a_request_never_finds_its_own_reading_ahead_busy(call: str) -> No
         assert await asyncio.to_thread(card.reached.wait, 5)
         asked = agent.login() if call == "login" else agent.identity("address")
         request = asyncio.create_task(asked)
+        (ahead,) = agent.service._reservations._ahead.values()
+        async with asyncio.timeout(5):
+            while call == "identity" and not ahead.stop.is_set():
+                await asyncio.sleep(0)
         await agent.call("GET", "/v1/readers")  # answered meanwhile
         card.go.set()
         assert (await asyncio.wait_for(request, 5)).status == 200
