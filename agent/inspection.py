@@ -6,8 +6,9 @@ import hashlib
 from contextlib import closing
 from dataclasses import dataclass
 
+from cardio.atr import looks_belgian
 from cardio.card import Card, CardData, CardSource
-from cardio.errors import CardError
+from cardio.errors import CardBusy, CardError
 from cardio.files import EF
 from cardio.readers import ReaderState
 
@@ -25,6 +26,12 @@ class Found:
     card: CardData | None = None
     signing: bool = False
     error: CardError | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """True for what looks like a Belgian card that another program keeps."""
+        atr = self.state.atr
+        return isinstance(self.error, CardBusy) and looks_belgian(atr or b"")
 
     def to_json(self, salt: bytes) -> dict[str, object]:
         """Return the reader as an object of `/v1/readers`."""

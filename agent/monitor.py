@@ -72,8 +72,10 @@ class Monitor:
         ).start()
 
     def close(self) -> None:
-        """Stop following."""
-        self._watch.cancel()
+        """Stop following; a PC/SC service that is stuck is not waited for."""
+        threading.Thread(
+            target=self._watch.cancel, name="unfollow", daemon=True
+        ).start()
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
         while (states := self._watch.wait()) is not None:

@@ -59,6 +59,8 @@ _log = logging.getLogger(__name__)
 FEATURES = ("authenticate", "events", "identity")
 OPERATION_SECONDS = 240.0
 DIALOG_SECONDS = 120.0
+#: Within which PC/SC tells its readers, unless it is stuck.
+READERS_SECONDS = 10.0
 _CLOSING_SECONDS = 10.0
 
 _RAW_NAMES = {
@@ -101,6 +103,7 @@ class AgentService:
         self._salt = secrets.token_bytes(16)
         self._reservations = Reservations()
         self._dialog = asyncio.Lock()
+        self._stuck: asyncio.Future[tuple[ReaderState, ...]] | None = None
 
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
@@ -189,7 +192,7 @@ class AgentService:
             found = await self._look_into_all()
         except Problem:
             return "none"
-        if any(reader.card is not None for reader in found):
+        if any(reader.card is not None or reader.in_use for reader in found):
             return "present"
         filled = any(reader.state.atr is not None for reader in found)
         return "unsupported" if filled else "none"
@@ -254,11 +257,16 @@ class AgentService:
             def sign() -> bytes:
                 # The thread owns the PIN: wiped from elsewhere in the middle, it would
                 # reach the card as a wrong one.
-                with pin, self._card(operation, stoppable=False) as card:
-                    with card.transaction():
-                        card.resume(chosen)
+                with (
+                    pin,
+                    self._card(operation, stoppable=False) as card,
+                    card.transaction(),
+                ):
+                    card.resume(chosen)
+                    # Another program may have kept the card; who cancelled while that
+                    # lasted loses no try.
                     if operation.reservation.stop.is_set():
-                        raise Stopped  # cancelled in time: the try is not spent
+                        raise Stopped
                     return card.sign(
                         Key.AUTHENTICATION, algorithm, digest, pin, expected
                     )
@@ -464,7 +472,19 @@ class AgentService:
         return belgian[await self._ask(origin, stay, self._ui.choose(question))]
 
     async def _states(self) -> tuple[ReaderState, ...]:
-        return await self._in_thread(self._source.readers)
+        """Return the readers now; `pcsc-unavailable` from a service that is stuck.
+
+        While a look at it has not come back no other one is begun.
+        """
+        if self._stuck is not None and not self._stuck.done():
+            raise Problem("pcsc-unavailable")
+        look = asyncio.ensure_future(self._in_thread(self._source.readers))
+        try:
+            return await asyncio.wait_for(asyncio.shield(look), READERS_SECONDS)
+        except TimeoutError:
+            self._stuck = look
+            look.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise Problem("pcsc-unavailable") from None
 
     async def _look_into_all(self) -> list[Found]:
         """Look into all readers; a reader in use is not disturbed for it."""

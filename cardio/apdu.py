@@ -62,9 +62,16 @@ class SW(enum.IntEnum):
     INS_NOT_SUPPORTED = 0x6D00
 
 
+#: Tries of a cardholder PIN that was never wrong (applet manuals 2.8).
+MAX_TRIES = 3
+
+
 def tries_left(sw: int) -> int | None:
-    """Return x of 63Cx, 0 for 6983 (blocked), None for any other status word."""
-    if sw & 0xFFF0 == 0x63C0:
+    """Return x of 63Cx, 0 for 6983 (blocked), None for any other status word.
+
+    More tries than a cardholder PIN ever has are no answer to believe.
+    """
+    if sw & 0xFFF0 == 0x63C0 and sw & 0x0F <= MAX_TRIES:
         return sw & 0x0F
     return 0 if sw == SW.PIN_BLOCKED else None
 

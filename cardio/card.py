@@ -14,9 +14,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from cardio.apdu import MAX_TRIES
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.channel import Transaction
-from cardio.errors import CardChanged, UnsupportedCard
+from cardio.errors import CardChanged, MalformedData, UnsupportedCard
 from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState, ReaderWatch
@@ -29,6 +30,7 @@ _SIGNING = frozenset({"1.7", "1.8"})
 
 CARD_DATA_SIZE = 28
 EXTENDED_SIZE = 31
+_NO_PIN = 0xFF
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,18 @@ class CardData:
 
     @classmethod
     def from_bytes(cls, data: bytes, atr: bytes) -> CardData:
-        """Parse 28 bytes, or 31 with the tries; UnsupportedCard for anything else."""
+        """Parse 28 bytes, or 31 with the tries; UnsupportedCard for anything else.
+
+        MalformedData for more tries than a card has; FF stands for no PIN (manual 2.7).
+        """
         known_size = len(data) in (CARD_DATA_SIZE, EXTENDED_SIZE)
         applet = _APPLETS.get(data[21]) if known_size else None
         if applet is None:
             raise UnsupportedCard(atr)
-        tries = data[28] if len(data) > CARD_DATA_SIZE else None
-        return cls(data[:16], applet, data[27], None if tries == 0xFF else tries)
+        tries = data[28] if len(data) > CARD_DATA_SIZE else _NO_PIN
+        if tries != _NO_PIN and tries > MAX_TRIES:
+            raise MalformedData("more tries than a card has")
+        return cls(data[:16], applet, data[27], None if tries == _NO_PIN else tries)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import os
+import queue
 import sys
 import threading
 from collections.abc import Callable
@@ -36,9 +39,9 @@ class TerminalInterface:
     """Implements `UserInterface` on standard input and output."""
 
     def __init__(self, write: Callable[[str], None] | None = None) -> None:
-        self._write = write or _write
+        self._screen = _Screen(write or _write)
         self._keyboard = Keyboard()
-        self._pending: asyncio.Future[bytearray | None] | None = None
+        self._pending: asyncio.Future[_Line] | None = None
         self._waiting = False
         self._arrived = threading.Event()
 
@@ -133,11 +136,14 @@ class TerminalInterface:
             try:
                 line = await self._line(words, secret=secret)
             except asyncio.CancelledError:
-                with contextlib.suppress(Unavailable):
-                    self._write(f"\n{text('question-ended', lang)}\n")
+                self._screen.put(f"\n{text('question-ended', lang)}\n")
                 raise
-            if line is None or not self._keyboard.echoes_end(secret=secret):
-                self._write("\n")  # what comes next begins a line
+            try:
+                if line is None or not self._keyboard.echoes_end(secret=secret):
+                    await self._screen.put("\n")  # what comes next begins a line
+            except BaseException:
+                wipe(line or bytearray())
+                raise
             if line is None:
                 raise Cancelled
             try:
@@ -158,7 +164,7 @@ class TerminalInterface:
             if self._pending is not None and self._arrived.is_set():
                 self._pending.add_done_callback(_wipe)  # nobody waits for it
                 self._pending = None
-            self._write(words)
+            await self._screen.put(words)
             if self._pending is None:
                 self._pending = loop.create_future()
                 self._arrived = threading.Event()
@@ -170,32 +176,90 @@ class TerminalInterface:
             finally:
                 self._waiting = False
         self._pending = None
-        return line
+        return line.typed
 
-    def _deliver(
-        self, pending: asyncio.Future[bytearray | None], line: bytearray | None
-    ) -> None:
+    def _deliver(self, pending: asyncio.Future[_Line], line: _Line) -> None:
         """Hand a line to the question that waits for it; without one it is wiped."""
         if not self._waiting or pending.done():
-            wipe(line or bytearray())
+            line.wipe()
         if not pending.done():
             pending.set_result(line)
 
 
-def _wipe(future: asyncio.Future[bytearray | None]) -> None:
-    wipe(future.result() or bytearray())
+class _Line:
+    """What was typed, None at the end of input; its repr, as logs have it, hides it."""
+
+    def __init__(self, typed: bytearray | None) -> None:
+        self.typed = typed
+
+    def __repr__(self) -> str:
+        return "_Line(…)"
+
+    def wipe(self) -> None:
+        """Overwrite what was typed."""
+        wipe(self.typed or bytearray())
+
+
+def _wipe(future: asyncio.Future[_Line]) -> None:
+    future.result().wipe()
+
+
+class _Screen:
+    """Writes in a thread of its own: a terminal that is paused stops nothing else."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._words: queue.SimpleQueue[tuple[str, asyncio.Future[None]]]
+        self._words = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def put(self, words: str) -> asyncio.Future[None]:
+        """Write after what was put before; await the result to know when it is out.
+
+        The result is Unavailable when nothing can be shown.
+        """
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._work, name="screen", daemon=True
+            )
+            self._thread.start()
+        shown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        shown.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._words.put((words, shown))
+        return shown
+
+    def _work(self) -> None:
+        while True:
+            words, shown = self._words.get()
+            failure: Unavailable | None = None
+            try:
+                self._write(words)
+            except Unavailable as error:
+                failure = error
+            loop = shown.get_loop()
+            with contextlib.suppress(RuntimeError):  # the agent has ended
+                loop.call_soon_threadsafe(_settle, shown, failure)
+
+
+def _settle(shown: asyncio.Future[None], failure: Unavailable | None) -> None:
+    if shown.done():
+        return
+    if failure is None:
+        shown.set_result(None)
+    else:
+        shown.set_exception(failure)
 
 
 def _start(
     read: Callable[[], bytearray | None],
     loop: asyncio.AbstractEventLoop,
-    deliver: Callable[[bytearray | None], None],
+    deliver: Callable[[_Line], None],
     arrived: threading.Event,
 ) -> None:
     """Run a blocking read in a daemon thread, which never keeps the program alive."""
 
     def work() -> None:
-        line = read()
+        line = _Line(read())
         arrived.set()
         if not loop.is_closed():
             loop.call_soon_threadsafe(deliver, line)
@@ -210,10 +274,20 @@ def _virtual(question: Consent | Login | Choice) -> str:
 
 
 def _write(words: str) -> None:
-    """Write to standard output; Unavailable when it is closed."""
+    """Write to standard output; Unavailable when it is closed.
+
+    Past Python's own buffer: a thread that waits in there would keep the program from
+    ending.
+    """
     try:
-        encoding = sys.stdout.encoding
-        sys.stdout.write(words.encode(encoding, "replace").decode(encoding))
-        sys.stdout.flush()
+        left = words.encode(sys.stdout.encoding, "replace")
+        try:
+            descriptor = sys.stdout.fileno()
+        except io.UnsupportedOperation:  # not a stream of the system's
+            sys.stdout.write(left.decode(sys.stdout.encoding))
+            sys.stdout.flush()
+            return
+        while left:
+            left = left[os.write(descriptor, left) :]
     except (AttributeError, OSError, ValueError):
         raise Unavailable from None

@@ -206,6 +206,8 @@ class BeidCard(Card):
         if len(response.data) != (EXTENDED_SIZE if extended else CARD_DATA_SIZE):
             raise CardUnreadable("card data of the wrong size")
         now = CardData.from_bytes(response.data, self.atr)
+        if extended and now.tries_left is None:
+            raise UnsupportedCard(self.atr, "the card has no PIN")
         if self.applet == "1.7" and not self._intercepts_verify:
             return Expected(now.chip_serial, self._status_query())
         return Expected(now.chip_serial, now.tries_left)

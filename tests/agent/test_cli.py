@@ -18,8 +18,9 @@ from cryptography import x509
 from cardio.files import EF
 from cardio.virtual.personas import PERSONAS
 from cardio.virtual.profile import load_profile
-from tests.agent.calls import ask_identity, ask_login
+from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
+from tests.rig.pcscd import Pcscd
 
 COMMANDS = [
     ["run"],
@@ -450,6 +451,24 @@ def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:
         assert (call.status, call.body["code"]) == (409, "user-cancelled")
         assert agent.end() == 0
         assert agent.errors().count("\n") == 1  # that windows come later
+
+
+@pytest.mark.pcscd
+def test_a_stuck_pcsc_service_stops_neither_answers_nor_the_end(
+    own_pcscd: Pcscd, tmp_path: Path
+) -> None:
+    """pcscd hangs: status and login are answered in time, SIGTERM ends the agent."""
+    arguments = ("--ui", "terminal", "--allow-origin", PORTAL)
+    with (
+        own_pcscd.card(),
+        started("run", *arguments, "--data-dir", str(tmp_path)) as agent,
+    ):
+        port, ca = agent.port(), tmp_path / "tls" / "ca.pem"
+        with own_pcscd.frozen():
+            with ask_login(port, ca) as call:
+                pass
+            assert (call.status, call.body["code"]) == (424, "pcsc-unavailable")
+            assert agent.end() == 0
 
 
 def test_a_stopped_agent_makes_quit_fail(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from agent.settings import Settings
+from cardio.channel import Apdu
 from cardio.files import EF
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
@@ -442,6 +443,35 @@ async def test_a_second_request_is_busy_and_a_closed_tab_frees_the_card() -> Non
                 await asyncio.sleep(0)
         assert answer.status == 200
         assert agent.cards[0].tries_left == 3
+
+
+class OddTries(VirtualCard):
+    """A 1.8 card whose byte of tries says what no card says."""
+
+    tries = 0xC8
+
+    def transmit(self, apdu: Apdu) -> bytes:
+        """Answer; extended card data with the odd byte."""
+        answer = super().transmit(apdu)
+        if bytes(apdu[:4]) == bytes.fromhex("80E40001") and len(answer) == 33:
+            return answer[:28] + bytes([self.tries]) + answer[29:]
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("tries", "code"),
+    [(0xC8, "card-unreadable"), (0x04, "card-unreadable"), (0xFF, "unsupported-card")],
+)
+async def test_tries_that_no_card_has_are_not_believed(tries: int, code: str) -> None:
+    """No question is asked, no PIN sent: the last try could hide behind them."""
+    async with running("") as agent:
+        card = OddTries(load_profile("adult"))
+        card.tries = tries
+        agent.readers.insert(card)
+        answer = await agent.login()
+        assert (answer.status, answer.body["code"]) == (424, code)
+        assert agent.person.questions == []
+        assert card.tries_left == 3
 
 
 async def test_pulling_the_card_ends_the_question() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import pty
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -81,40 +84,103 @@ def test_end_of_input_cancels(agent: Program, tmp_path: Path) -> None:
     agent.process.stdin = None
 
 
+class Terminal:
+    """The program on a terminal of its own, with the person's side of it."""
+
+    def __init__(self, tmp_path: Path, *, environment: dict[str, str] | None = None):
+        self.controller, self._terminal = pty.openpty()
+        command = [sys.executable, "-m", "agent", "run", "--card", "virtual"]
+        command += ["--ui", "terminal", "--lang", "en", "--log-level", "debug"]
+        self.process = subprocess.Popen(
+            [*command, "--data-dir", str(tmp_path)],
+            cwd=ROOT,
+            stdin=self._terminal,
+            stdout=self._terminal,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+        )
+        self.port = int(re.findall(r"\d+", self.until(r"localhost:\d+\r\n"))[-1])
+        self.ca = tmp_path / "tls/ca.pem"
+
+    def until(self, pattern: str) -> str:
+        """Return what is shown up to the pattern."""
+        seen = b""
+        while not re.search(pattern.encode(), seen):
+            seen += os.read(self.controller, 1)
+        return seen.decode()
+
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self.controller, keys)
+
+    def end(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.process.terminate()
+        return self.process.wait(10)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        os.close(self.controller)
+        os.close(self._terminal)
+
+
 def test_a_terminal_does_not_echo_the_pin(tmp_path: Path) -> None:
     """On a real terminal the digits are not shown, and echo is back afterwards."""
-    controller, terminal = pty.openpty()
-    command = [sys.executable, "-m", "agent", "run", "--card", "virtual"]
-    command += ["--ui", "terminal", "--lang", "en", "--data-dir", str(tmp_path)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdin=terminal, stdout=terminal, stderr=subprocess.DEVNULL
-    )
-    try:
-
-        def until(pattern: str) -> str:
-            seen = b""
-            while not re.search(pattern.encode(), seen):
-                seen += os.read(controller, 1)
-            return seen.decode()
-
-        port = int(re.findall(r"\d+", until(r"localhost:\d+\r\n"))[-1])
-        ca = tmp_path / "tls/ca.pem"
-        with ask_login(port, ca) as call:
-            until("PIN: $")
-            os.write(controller, b"1234\n")
-            until("\n")
+    with closing(Terminal(tmp_path)) as terminal:
+        with ask_login(terminal.port, terminal.ca) as call:
+            terminal.until("PIN: $")
+            terminal.type(b"1234\n")
+            terminal.until("\n")
         assert call.status == 200
-        with ask_identity(port, ca) as call:
-            shown = until(r"\[y/n\] $")
+        with ask_identity(terminal.port, terminal.ca) as call:
+            shown = terminal.until(r"\[y/n\] $")
             assert "1234" not in shown
-            os.write(controller, b"y\n")
-            assert "y" in until("y")
+            terminal.type(b"y\n")
+            assert "y" in terminal.until("y")
         assert call.status == 200
-    finally:
-        process.terminate()
-        process.wait(20)
-        os.close(controller)
-        os.close(terminal)
+
+
+def test_a_paused_terminal_stops_nothing_but_its_question(tmp_path: Path) -> None:
+    """Ctrl-S: other requests are answered, and the agent still ends when it is told."""
+    with closing(Terminal(tmp_path)) as terminal:
+        terminal.type(b"\x13")
+        with ask_login(terminal.port, terminal.ca):
+            context = ssl.create_default_context(cafile=str(terminal.ca))
+            for _ in range(3):
+                page = http.client.HTTPSConnection(
+                    "localhost", terminal.port, context=context, timeout=5
+                )
+                headers = {"Origin": PORTAL, "X-EID-Agent": "1"}
+                page.request("GET", "/v1/status", headers=headers)
+                assert page.getresponse().status == 200
+                page.close()
+            assert terminal.end() == 0
+
+
+def test_a_pin_is_not_shown_by_the_event_loops_own_log(tmp_path: Path) -> None:
+    """asyncio's debug mode writes down callbacks with their arguments."""
+    debug = {"PYTHONASYNCIODEBUG": "1", "PYTHONPATH": str(tmp_path)}
+    site = "import asyncio, asyncio.base_events as base\n"
+    site += "base.BaseEventLoop.slow_callback_duration = 0\n"
+    site += "first = base.BaseEventLoop.__init__\n"
+    site += "def init(loop):\n first(loop)\n loop.slow_callback_duration = 0\n"
+    site += "base.BaseEventLoop.__init__ = init\n"
+    (tmp_path / "sitecustomize.py").write_text(site)
+    (tmp_path / "data").mkdir(mode=0o700)
+    with closing(Terminal(tmp_path / "data", environment=debug)) as terminal:
+        with ask_login(terminal.port, terminal.ca) as call:
+            terminal.until("PIN: $")
+            terminal.type(b"1234\n")
+        assert call.status == 200
+        assert terminal.end() == 0
+        assert terminal.process.stderr is not None
+        log = terminal.process.stderr.read().decode()
+    assert "Executing <Handle" in log
+    assert "1234" not in log
 
 
 HOSTILE = [

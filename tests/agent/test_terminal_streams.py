@@ -35,11 +35,13 @@ class Keys:
 
     def interface(self) -> TerminalInterface:
         """Return the interface that reads these keys."""
-        return TerminalInterface(self._write)
+        loop = asyncio.get_running_loop()
 
-    def _write(self, words: str) -> None:
-        self.shown.append(words)
-        self.wrote.set()
+        def write(words: str) -> None:  # in the screen's thread
+            self.shown.append(words)
+            loop.call_soon_threadsafe(self.wrote.set)
+
+        return TerminalInterface(write)
 
     async def asked(self) -> None:
         """Wait until something was written."""

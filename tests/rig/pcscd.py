@@ -153,6 +153,22 @@ class Pcscd:
         )
         process.wait(timeout=_SECONDS)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have the service answer nobody while the block runs."""
+        self._signal("STOP")
+        try:
+            yield
+        finally:
+            self._signal("CONT")
+
+    def _signal(self, name: str) -> None:
+        assert self._process is not None
+        pid = str(self._process.pid)
+        while _name(pid) != "pcscd":  # sudo, where that was needed
+            pid = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()[0]
+        subprocess.run([*self._root, "kill", f"-{name}", pid], check=True)
+
     def _ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"pcscd ended: {self.log}"
@@ -204,6 +220,10 @@ class Pcscd:
             _await_presence(context, self.reader, present)
         finally:
             scard.SCardReleaseContext(context)
+
+
+def _name(pid: str) -> str:
+    return Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
 
 
 def _options() -> str:
