@@ -63,6 +63,16 @@ def description(version: str) -> dict[str, Any]:
                     ("user-denied", "busy", "pcsc-unavailable", "card-unreadable"),
                 )
             },
+            "/v1/events": {
+                "post": _call(
+                    "events",
+                    "Get a ticket, good once and for 30 s, for the WebSocket at the same"
+                    " path: GET with the subprotocols eid-agent.v1 and ticket.TICKET.",
+                    _TICKET,
+                    ("user-denied", "too-large"),
+                    {"type": "object", "additionalProperties": False},
+                )
+            },
             "/v1/identity": {
                 "post": _call(
                     "identity",
@@ -203,6 +213,8 @@ _READERS = _object(
     }
 )
 
+_TICKET = _object({"ticket": {"type": "string"}})
+
 _IDENTITY_REQUEST = _object(
     {
         "include": {
@@ -218,7 +230,12 @@ _IDENTITY_REQUEST = _object(
 _IDENTITY = _object(
     {
         "format": {"const": "eid-agent-identity:1"},
-        "raw": {"type": "object", "additionalProperties": _BASE64},
+        "raw": {
+            "type": "object",
+            "description": "The card's files as stored, padding included; certificates"
+            " in DER by their own length, without the zeros behind it.",
+            "additionalProperties": _BASE64,
+        },
     },
     {
         "identity": {"type": ["object", "null"]},

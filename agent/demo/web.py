@@ -26,7 +26,7 @@ def content_policy(agent_port: int) -> str:
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self'",
-            f"connect-src 'self' https://localhost:{agent_port}",
+            f"connect-src 'self' https://localhost:{agent_port} wss://localhost:{agent_port}",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

@@ -213,6 +213,11 @@ async function problem(answer) {
   return new Kind(message, { ...fields, agentCode: code, title, status: answer.status });
 }
 
+const lost = () =>
+  new NativeUnavailableError("the connection with the agent was lost", {
+    reason: "connection-lost",
+  });
+
 /** One POST, never a second one. */
 async function post(port, path, body, signal) {
   let answer;
@@ -225,9 +230,7 @@ async function post(port, path, body, signal) {
     });
   } catch {
     signal.throwIfAborted();
-    throw new NativeUnavailableError("the connection with the agent was lost", {
-      reason: "connection-lost",
-    });
+    throw lost();
   }
   if (!answer.ok) throw await problem(answer);
   return answer.json().catch(() => {
@@ -287,6 +290,33 @@ export async function readIdentity(options = {}) {
   const { include = ["identity"] } = options;
   const asked = pick(options, ["purpose", "challenge", "reader"]);
   return operation("identity", { include, ...asked }, options);
+}
+
+/**
+ * Hear of readers, cards and this site's own operations. Resolves once the agent listens
+ * with { close }; the listener's last message is { type: "closed", code, reason }.
+ */
+export async function events(listener, options = {}) {
+  if (typeof listener !== "function") throw new MissingParameterError("events needs a listener");
+  return run("events", options, async (signal) => {
+    const { port } = await find(options, signal);
+    const { ticket } = await post(port, "events", {}, signal);
+    const protocols = ["eid-agent.v1", `ticket.${ticket}`];
+    const socket = new WebSocket(`wss://localhost:${port}/v1/events`, protocols);
+    const close = () => socket.close();
+    options.signal?.addEventListener("abort", close, { once: true });
+    await new Promise((resolve, reject) => {
+      signal.addEventListener("abort", close, { once: true });
+      socket.onopen = resolve;
+      socket.onclose = () => reject(lost());
+    });
+    socket.onmessage = ({ data }) => listener(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => {
+      options.signal?.removeEventListener("abort", close);
+      listener({ type: "closed", code, reason });
+    };
+    return { close };
+  });
 }
 
 function pick(options, names) {

@@ -132,3 +132,20 @@ export function authenticate(
 
 /** Read the card with the person's consent. One call is one request. */
 export function readIdentity(options?: IdentityOptions): Promise<IdentityResponse>;
+
+/** What `events` tells; a later agent may add types, which a page ignores. */
+export type EidEvent =
+  | { type: "reader-added" | "reader-removed" | "card-inserted" | "card-removed" }
+  | { type: "progress"; operation: string; done: number; total: number }
+  | { type: "dialog"; state: "opened" | "closed" }
+  /** The last one. 1008 "consent-ended", 1000 "idle", 1001 "closing", or the network's. */
+  | { type: "closed"; code: number; reason: string };
+
+/**
+ * Hear of readers, cards and your own operations, while the person's consent lasts.
+ * Resolves once the agent listens; rejects with "user-denied" before any consent.
+ */
+export function events(
+  listener: (event: EidEvent) => void,
+  options?: Options,
+): Promise<{ close(): void }>;

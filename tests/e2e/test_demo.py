@@ -173,3 +173,38 @@ async def test_the_session_ends_on_the_page_too() -> None:
         await visitor.state("error", "session-ended")
         surname = str(parse_identity(load_profile("adult").files[EF.IDENTITY]).surname)
         assert surname not in await visitor.page.content()
+
+
+EVENTS = """async () => {
+  const eid = await import("/static/client.js");
+  const port = Number(document.documentElement.dataset.agentPort);
+  window.heard = [];
+  window.conversation = await eid.events((event) => heard.push(event), { port });
+}"""
+
+
+async def test_a_page_hears_of_its_operations_and_the_end() -> None:
+    """Over a WebSocket of the real browser: progress, questions, the agent's end."""
+    async with visit() as visitor:
+        await visitor.to_data()
+        await visitor.page.evaluate(EVENTS)
+        page, terminal = visitor.page, visitor.demo.program
+        await page.evaluate("""() => { window.read = (async () => {
+          const eid = await import("/static/client.js");
+          const port = Number(document.documentElement.dataset.agentPort);
+          await eid.readIdentity({ port, include: ["photo"] });
+        })(); }""")
+        await terminal.question()
+        await terminal.answer("y")
+        await page.evaluate("window.read")
+        await page.wait_for_function(
+            "heard.some((e) => e.type === 'progress' && e.done === e.total)"
+        )
+        kinds = await page.evaluate("heard.map((e) => e.state ?? e.type)")
+        assert kinds[:3] == ["opened", "closed", "progress"]
+        await terminal.stop()
+        await page.wait_for_function("heard.at(-1).type === 'closed'")
+        assert await page.evaluate("[heard.at(-1).code, heard.at(-1).reason]") == [
+            1001,
+            "closing",
+        ]
