@@ -66,7 +66,7 @@ def description(version: str) -> dict[str, Any]:
             "/v1/events": {
                 "post": _call(
                     "events",
-                    "Get a ticket, good once and for 30 s, for the WebSocket at the same"
+                    "Get a ticket, good once and for 30 s, for the WebSocket at this"
                     " path: GET with the subprotocols eid-agent.v1 and ticket.TICKET.",
                     _TICKET,
                     ("user-denied", "too-large"),

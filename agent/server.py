@@ -94,6 +94,7 @@ def make_app(service: AgentService, port: int) -> web.Application:
     )
     app[_SERVICE] = service
     app.on_startup.append(_start)
+    app.on_shutdown.append(_dismiss)
     app.on_cleanup.append(_close)
     app.on_response_prepare.append(_headers)
     app.router.add_route("GET", "/v1/status", _status)
@@ -110,6 +111,10 @@ def make_app(service: AgentService, port: int) -> web.Application:
 
 async def _start(app: web.Application) -> None:
     app[_SERVICE].start()
+
+
+async def _dismiss(app: web.Application) -> None:
+    app[_SERVICE].dismiss()
 
 
 async def _close(app: web.Application) -> None:

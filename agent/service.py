@@ -120,12 +120,15 @@ class AgentService:
     async def close(self) -> None:
         """Stop following; wait for a signature that is under way and its LOG OFF."""
         self._monitor.close()
-        self._audience.end("closing")
         for task in self._ahead:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await self._reservations.idle()
+
+    def dismiss(self) -> None:
+        """Send the pages away that listen: the agent ends."""
+        self._audience.end("closing")
 
     # --- status and readers ----------------------------------------------------------
 
