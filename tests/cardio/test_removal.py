@@ -1,0 +1,124 @@
+"""The card pulled out at every command of every operation of the client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from cardio.beid.algorithms import login_algorithm
+from cardio.beid.card import BeidCard
+from cardio.beid.source import BeidCards
+from cardio.card import Card, Expected
+from cardio.errors import CardRemoved, PinIncorrect
+from cardio.files import EF, Key
+from cardio.pin import Pin
+from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import DEFAULT_NAME, VirtualReaders
+from tests.cardio.sweep import Pulled
+
+SECONDS = 2.0
+
+
+def _pin(digits: bytes) -> Pin:
+    return Pin(bytearray(digits))
+
+
+def _sign(card: Card, key: Key, digits: bytes) -> None:
+    algorithm = login_algorithm(card.applet)
+    with card.transaction():
+        expected = card.state()
+    digest = bytes(algorithm.digest_size)
+    card.sign(key, algorithm, digest, _pin(digits), expected)
+
+
+def _read_all(card: Card) -> None:
+    with card.transaction():
+        for ef in (EF.IDENTITY, EF.IDENTITY_SIGNATURE, EF.ADDRESS, EF.PHOTO):
+            card.read(ef)
+        for ef in (EF.AUTHENTICATION, EF.SIGNATURE, EF.CA, EF.ROOT, EF.RRN):
+            card.read_certificate(ef)
+
+
+OPERATIONS: dict[str, Callable[[Card], object]] = {
+    "recognise": lambda card: None,
+    "read": _read_all,
+    "pin status": lambda card: card.pin_status(),
+    "authentication": lambda card: _sign(card, Key.AUTHENTICATION, b"1234"),
+    "non-repudiation": lambda card: _sign(card, Key.NON_REPUDIATION, b"1234"),
+    "wrong PIN": lambda card: _sign(card, Key.AUTHENTICATION, b"9999"),
+}
+
+
+class Rig:
+    """A reader, a card that can be pulled, and the client."""
+
+    def __init__(self, applet: str) -> None:
+        self.readers = VirtualReaders()
+        self.card = Pulled(load_profile("adult", applet=applet), self.readers)
+        self.readers.insert(self.card)
+
+    def run(self, operation: Callable[[Card], object]) -> None:
+        """Connect, recognise, do it."""
+        with closing(BeidCards(self.readers).open(DEFAULT_NAME)) as card:
+            card.recognise()
+            operation(card)
+
+    def back(self) -> None:
+        """Put the card in again."""
+        self.card.arm(0, lost=False)
+        self.readers.remove()
+        self.readers.insert(self.card)
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["command lost", "answer lost"])
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("applet", ["1.7", "1.8"])
+def test_a_card_pulled_at_any_command(applet: str, name: str, lost: bool) -> None:
+    """CardRemoved at once, tries as before unless a wrong PIN came through, and on."""
+    operation = OPERATIONS[name]
+    wrong = name == "wrong PIN"
+    rig = Rig(applet)
+    at = 0
+    while True:
+        at += 1
+        rig.card.arm(at, lost=lost)
+        tries = rig.card.tries_left
+        began = time.monotonic()
+        try:
+            rig.run(operation)
+        except CardRemoved:
+            assert time.monotonic() - began < SECONDS
+        except PinIncorrect:  # all commands were answered
+            assert wrong
+        if rig.card.seen < at:
+            break
+        spent = tries - rig.card.tries_left
+        assert spent == 0 or (wrong and spent == 1)
+        assert rig.card.pins <= 1
+        rig.back()
+        rig.run(OPERATIONS["authentication"])  # resets the tries, too
+        assert rig.card.tries_left == 3
+        rig.back()
+    assert at > (1 if name == "recognise" else 2)
+
+
+def test_expected_is_compared_with_the_card_that_is_in() -> None:
+    """The card pulled and another one put in: no VERIFY for it."""
+    readers = VirtualReaders()
+    first = Pulled(load_profile("adult"), readers)
+    readers.insert(first)
+    shown = Expected(first.profile.chip_serial, 3)
+    readers.remove()
+    other = Pulled(load_profile("adult", applet="1.7"), readers)
+    readers.insert(other)
+    with closing(BeidCards(readers).open(DEFAULT_NAME)) as card:
+        assert isinstance(card, BeidCard)
+        card.recognise()
+        algorithm = login_algorithm(card.applet)
+        digest = bytes(algorithm.digest_size)
+        with pytest.raises(Exception, match="another card"):
+            card.sign(Key.AUTHENTICATION, algorithm, digest, _pin(b"1234"), shown)
+    assert other.pins == 0
