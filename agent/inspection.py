@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cardio.atr import looks_belgian
 from cardio.card import Card, CardData, CardSource
-from cardio.errors import CardBusy, CardError
+from cardio.errors import CardBusy, CardError, CardReset
 from cardio.files import EF
 from cardio.readers import ReaderState
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,34 @@ def open_card(source: CardSource, name: str) -> closing[Card]:
     return closing(source.open(name))
 
 
+def on_card(source: CardSource, name: str, work: Callable[[Card], T]) -> T:
+    """Read from the card in a reader, in one transaction.
+
+    Begun again once when another program reset the card: never with a PIN in `work`.
+    """
+
+    def once() -> T:
+        with open_card(source, name) as card, card.transaction():
+            return work(card)
+
+    try:
+        return once()
+    except CardReset:
+        return once()
+
+
 def look_into(source: CardSource, state: ReaderState) -> Found:
     """Recognise the card in one reader; never sends anything that costs a try."""
     if state.atr is None:
         return Found(state)
+
+    def work(card: Card) -> Found:
+        data = card.recognise()
+        signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
+        return Found(state, data, signing)
+
     try:
-        with open_card(source, state.name) as card, card.transaction():
-            data = card.recognise()
-            signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
-            return Found(state, data, signing)
+        return on_card(source, state.name, work)
     except CardError as error:
         return Found(state, error=error)
 

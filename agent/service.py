@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 
-from agent import reading, token
+from agent import host, reading, token
 from agent.consent import Grants
 from agent.errors import Problem
 from agent.events import (
@@ -108,8 +108,8 @@ class AgentService:
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
         loop = asyncio.get_running_loop()
-        self._grants = Grants(self.settings.allowed_origins, loop.time)
-        self._tickets = Tickets(loop.time)
+        self._grants = Grants(self.settings.allowed_origins, host.clock)
+        self._tickets = Tickets(host.clock)
         self._audience = Audience()
         self._last_call: dict[str, float] = {}
         self._ahead: set[asyncio.Task[None]] = set()
@@ -172,7 +172,7 @@ class AgentService:
     def _called(self, origin: str) -> None:
         """Take note that a page is still there, where anybody listens."""
         if self._audience:
-            self._last_call[origin] = self._loop.time()
+            self._last_call[origin] = host.clock()
 
     async def _has_grant(self, origin: str) -> bool:
         if self._grants.named(origin):
@@ -316,12 +316,12 @@ class AgentService:
         if not self._tickets.take(ticket, origin):
             raise Problem("user-denied")
         with self._audience.join(origin) as listener:
-            self._last_call[origin] = self._loop.time()
+            self._last_call[origin] = host.clock()
             yield listener
 
     async def still_listens(self, listener: Listener) -> bool:
         """Send a page away whose consent has ended, or that has long been idle."""
-        idle = self._loop.time() - self._last_call.get(listener.origin, 0.0)
+        idle = host.clock() - self._last_call.get(listener.origin, 0.0)
         if idle >= IDLE_SECONDS:
             listener.end("idle")
         elif not await self._has_grant(listener.origin):

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from agent.commands import Failure, answer, card_source, write_new
 from agent.commands.labels import LABELS, WORDS
 from agent.errors import Problem
-from agent.inspection import Found, look_into_all, open_card
+from agent.inspection import Found, look_into_all, on_card
 from agent.ui.words import one_line, quoted
 from cardio.beid.identity import parse_address, parse_identity
-from cardio.card import Card, CardSource
+from cardio.card import Card, CardSource, PinStatus
 from cardio.errors import (
     CardError,
     FileAbsent,
@@ -100,14 +100,16 @@ def _read(options: argparse.Namespace, source: CardSource) -> int:
     if options.photo is not None and options.photo.exists():
         raise Failure("cli-file-exists", path=options.photo)  # before the slow reading
     name = choose(source, options.reader)
-    with open_card(source, name) as card, card.transaction():
-        card.recognise()
-        identity = _file(card, EF.IDENTITY)
-        address = _file(card, EF.ADDRESS)
-        photo = _file(card, EF.PHOTO)
+
+    def work(card: Card) -> tuple[str, bytes | None, bytes | None, bytes | None]:
+        applet = card.recognise().applet
+        identity, address = _file(card, EF.IDENTITY), _file(card, EF.ADDRESS)
+        return applet, identity, address, _file(card, EF.PHOTO)
+
+    applet, identity, address, photo = on_card(source, name, work)
     result: dict[str, object] = {
         "reader": name,
-        "applet": card.applet,
+        "applet": applet,
         "identity": None if identity is None else parse_identity(identity).to_json(),
         "address": None if address is None else parse_address(address).to_json(),
         "photo": None if photo is None else base64.b64encode(photo).decode(),
@@ -148,9 +150,12 @@ def _show(result: dict[str, object], lang: str) -> None:
 
 def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
     name = choose(source, options.reader)
-    with open_card(source, name) as card, card.transaction():
+
+    def work(card: Card) -> PinStatus:
         card.recognise()
-        status = card.pin_status()
+        return card.pin_status()
+
+    status = on_card(source, name, work)
     if options.json:
         _json({"triesLeft": status.tries_left, "blocked": status.blocked})
         return 0

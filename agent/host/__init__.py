@@ -9,6 +9,7 @@ if sys.platform == "win32":
 else:
     from agent.host import _posix as _here
 
+clock = _here.clock
 data_dir = _here.data_dir
 lock = _here.lock
 make_data_dir = _here.make_data_dir
@@ -17,6 +18,7 @@ read_private = _here.read_private
 write_private = _here.write_private
 
 __all__ = [
+    "clock",
     "data_dir",
     "lock",
     "make_data_dir",

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -81,6 +82,13 @@ def write_private(path: Path, data: bytes) -> None:
     except BaseException:
         work.unlink(missing_ok=True)
         raise
+
+
+def clock() -> float:
+    """Return seconds that go on while the computer sleeps."""
+    # Darwin's CLOCK_MONOTONIC counts its sleep, Linux' does not.
+    which = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(which)
 
 
 def lock(path: Path) -> IO[bytes] | None:

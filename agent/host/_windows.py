@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,11 @@ def data_dir() -> Path:
     """Return the user's folder for this program."""
     base = os.environ.get("LOCALAPPDATA")
     return Path(base if base else Path.home() / "AppData/Local") / "eid-agent"
+
+
+def clock() -> float:
+    """Return seconds that go on while the computer sleeps, as Windows' own do."""
+    return time.monotonic()
 
 
 def make_data_dir(path: Path) -> None:

@@ -13,6 +13,8 @@ from tests.bench.counts import Cost
 from tests.rig.pcscd import Pcscd
 from tests.rig.transcript import RecordedCard
 
+_SILENCE_SECONDS = 0.3
+
 _READ = """\
 cd DF01
 get 4031 identity
@@ -49,6 +51,13 @@ class Bench:
         if result.returncode:
             raise RuntimeError(f"{words[0]}: {result.stderr.decode(errors='replace')}")
         return Cost.of(self.card.exchanges[first:], seconds)
+
+    def wait_for_silence(self) -> None:
+        """Return when the card has not been asked anything for a while."""
+        seen = -1
+        while seen != len(self.card.exchanges):
+            seen = len(self.card.exchanges)
+            time.sleep(_SILENCE_SECONDS)
 
     def our_read(self) -> Cost:
         """Identity, address and photo by `eid-agent card read`."""
