@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 
-from agent import token
+from agent import chip, token
 from agent.consent import Grants
 from agent.errors import Problem
 from agent.inspection import Found, reader_id
@@ -46,7 +46,7 @@ from cardio.readers import ReaderState
 
 T = TypeVar("T")
 
-FEATURES = ("authenticate", "identity")
+FEATURES = ("authenticate", "identity", "chip")
 OPERATION_SECONDS = 240.0
 DIALOG_SECONDS = 120.0
 _CLOSING_SECONDS = 10.0
@@ -100,6 +100,7 @@ class AgentService:
         self._ui = ui
         self._salt = secrets.token_bytes(16)
         self._reservations = Reservations()
+        self._chip_limit = chip.DailyLimit(settings.data_dir)
         self._dialog = asyncio.Lock()
 
     def start(self) -> None:
@@ -176,7 +177,9 @@ class AgentService:
     ) -> dict[str, object]:
         """Ask consent to exactly these data, read them, return them with proof."""
         async with self._operation(origin, request.reader, lang) as operation:
-            if not (self._grants.named(origin) and self._source.virtual):
+            wants_chip = _wants_chip(request, operation.found)
+            # The chip is asked after a person's fresh answer alone (SAFETY 3).
+            if wants_chip or not (self._grants.named(origin) and self._source.virtual):
                 await self._consent(operation, request)
             self._grants.allow_once(origin, operation.stay)
             files = dict.fromkeys(ef for part in request.include for ef in _FILES[part])
@@ -184,7 +187,27 @@ class AgentService:
                 operation,
                 lambda card: _read_files(card, tuple(files), _serial(operation.found)),
             )
-        return _identity_body(request, data)
+            proof = chip.unsupported(request.challenge)
+            if wants_chip:
+                proof = await self._chip(operation, request)
+        return _identity_body(request, data) | proof
+
+    async def _chip(
+        self, operation: _Operation, request: IdentityRequest
+    ) -> dict[str, object]:
+        """Ask the chip for its proof, once: unlike reading, it is not begun again."""
+
+        def once() -> dict[str, object]:
+            with self._card(operation, stoppable=True) as card:
+                return chip.members(
+                    card,
+                    _serial(operation.found),
+                    operation.origin,
+                    request.challenge or "",
+                    self._chip_limit,
+                )
+
+        return await operation.reservation.run(lambda: _problem(once))
 
     async def _consent(self, operation: _Operation, request: IdentityRequest) -> None:
         question = Consent(
@@ -403,6 +426,12 @@ def _serial(found: Found) -> bytes:
     return found.card.chip_serial if found.card else b""
 
 
+def _wants_chip(request: IdentityRequest, found: Found) -> bool:
+    """Tell whether the chip's proof belongs to the answer, and can be had."""
+    asked = request.challenge is not None and "identity" in request.include
+    return asked and chip.possible(found.card)
+
+
 def _recognise(card: Card, serial: bytes) -> None:
     """Recognise the card; CardChanged when it is not the one that was chosen."""
     if card.recognise().chip_serial != serial:
@@ -452,8 +481,6 @@ def _identity_body(
     for part in request.include:
         body[part] = _problem(partial(_PARSED[part], data))
     body["raw"] = raw
-    if request.challenge is not None:
-        body["chipUnavailable"] = "unsupported"
     return body
 
 
