@@ -157,7 +157,7 @@ def test_one_path_alone_sends_internal_authenticate() -> None:
     assert _importing("cardio.beid.chip") == {"cardio.beid.card"}
     callers = {_module(path) for path in client if "authenticate_chip" in _names(path)}
     assert callers == {"cardio.card", "cardio.beid.card", "agent.chip"}
-    assert _importing("agent.chip") == {"agent.service"}
+    assert _importing("agent.chip") == {"agent.service", "agent.commands.verify"}
 
 
 def test_only_an_identity_request_asks_the_chip() -> None:
