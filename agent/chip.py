@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import chipproof, host
+from agent.protocol import IdentityRequest
 from cardio.card import Card, CardData
 from cardio.errors import (
     CardChanged,
@@ -38,6 +39,12 @@ _APPLET = "1.8"
 def possible(card: CardData | None) -> bool:
     """Tell whether this card's chip may be asked at all."""
     return card is not None and card.applet == _APPLET
+
+
+def wanted(request: IdentityRequest, card: CardData | None) -> bool:
+    """Tell whether the chip's proof belongs to the answer, and can be had."""
+    asked = request.challenge is not None and "identity" in request.include
+    return asked and possible(card)
 
 
 def unsupported(challenge: str | None) -> dict[str, object]:
@@ -119,7 +126,7 @@ class DailyLimit:
             try:
                 return self._take(origin, today)
             except OSError as error:
-                _log.warning("chip proofs cannot be counted: %s", error.strerror)
+                _log.warning("chip proofs cannot be counted: %s", type(error).__name__)
                 return False
 
     def _take(self, origin: str, today: str) -> bool:

@@ -177,7 +177,7 @@ class AgentService:
     ) -> dict[str, object]:
         """Ask consent to exactly these data, read them, return them with proof."""
         async with self._operation(origin, request.reader, lang) as operation:
-            wants_chip = _wants_chip(request, operation.found)
+            wants_chip = chip.wanted(request, operation.found.card)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
             if wants_chip or not (self._grants.named(origin) and self._source.virtual):
                 await self._consent(operation, request)
@@ -424,12 +424,6 @@ def _forget_answer(asking: asyncio.Future[Any]) -> None:
 
 def _serial(found: Found) -> bytes:
     return found.card.chip_serial if found.card else b""
-
-
-def _wants_chip(request: IdentityRequest, found: Found) -> bool:
-    """Tell whether the chip's proof belongs to the answer, and can be had."""
-    asked = request.challenge is not None and "identity" in request.include
-    return asked and chip.possible(found.card)
 
 
 def _recognise(card: Card, serial: bytes) -> None:

@@ -193,23 +193,46 @@ def test_a_forged_authority_of_the_same_name_is_not_believed() -> None:
     forged = pki._make("ec")  # a second authority with the same names
     pairs = {name: pki._pair(forged, name) for name in ("root", "rrn")}
     assert pairs["root"].certificate.subject == genuine.root.certificate.subject
-    profile = load_profile("kids")
-    sign = _signer(pairs["rrn"].key)
-    identity_signature = sign(profile.files[EF.IDENTITY])
-    address = profile.files[EF.ADDRESS].rstrip(b"\0") + identity_signature
-    card = _with(
-        profile,
-        {
-            EF.ROOT: _der(pairs["root"].certificate),
-            EF.RRN: _der(pairs["rrn"].certificate),
-            EF.IDENTITY_SIGNATURE: identity_signature,
-            EF.ADDRESS_SIGNATURE: sign(address),
-        },
+    card = _resigned_all(
+        _with(load_profile("kids"), {EF.ROOT: _der(pairs["root"].certificate)}),
+        pairs["rrn"].key,
+        pairs["rrn"].certificate,
     )
     checks = _judge(card)
     assert checks["identity-signature"].ok is True
     assert checks["rrn-certificate"].ok is None
     assert not is_valid(checks.values())
+
+
+def test_a_register_certificate_that_ended_before_the_card_began_is_refused() -> None:
+    """Stolen keys of a certificate that is over make no new cards; old cards stay."""
+    authority = pki.hierarchy("ec").root
+    issuer = pki.Issuer(authority.certificate.subject, authority.key)
+    key = pki.new_key("ec")
+    first = datetime.datetime(2019, 1, 1, tzinfo=datetime.UTC)
+    for end, wrong in ((2023, {"rrn-certificate"}), (2025, set())):
+        last = datetime.datetime(end, 1, 1, tzinfo=datetime.UTC)
+        rrn = pki._rrn(key, issuer, (first, last))
+        card = _resigned_all(load_profile("adult"), key, rrn)  # begins in 2024
+        assert _wrong(_judge(card)) == wrong
+
+
+def _resigned_all(
+    profile: Profile, key: pki.PrivateKey, rrn: x509.Certificate
+) -> Profile:
+    """Return the card as another certificate of the Register would have signed it."""
+    sign = _signer(key)
+    identity = sign(profile.files[EF.IDENTITY])
+    return _with(
+        profile,
+        {
+            EF.RRN: _der(rrn),
+            EF.IDENTITY_SIGNATURE: identity,
+            EF.ADDRESS_SIGNATURE: sign(
+                profile.files[EF.ADDRESS].rstrip(b"\0") + identity
+            ),
+        },
+    )
 
 
 def test_what_cannot_be_an_anchor_is_refused() -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cardio.apdu import INS
 from cardio.files import EF
 from cardio.virtual import pki
 from cardio.virtual.profile import load_profile, write_profile
 from tests.agent.program import ROOT, run
 from tests.agent.test_authenticity import NAMES
+from tests.rig.pcscd import Pcscd
 
 
 @pytest.fixture
@@ -138,6 +140,20 @@ def test_a_card_with_hardly_any_file_is_judged(tmp_path: Path) -> None:
         result = _verify("--json", card=str(tmp_path))
         body = json.loads(result.stdout)
         assert (result.returncode, body["valid"]) == (0, False)
+
+
+@pytest.mark.pcscd
+@pytest.mark.parametrize(("persona", "calls"), [("adult", 1), ("adult-1.7", 0)])
+def test_through_a_real_service_the_chip_is_asked_once_or_not_at_all(
+    persona: str, calls: int, ca: str, pcscd: Pcscd
+) -> None:
+    """By the card's own record, over pcscd; no PIN, and no key was chosen."""
+    with pcscd.card(persona) as card:
+        result = run("card", "verify", "--json", "--ca", ca)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["valid"] is True
+        assert card.count(INS.INTERNAL_AUTHENTICATE) == calls
+        assert card.count(INS.MSE) == card.count(INS.VERIFY) == 0
 
 
 def test_without_its_library_the_command_says_what_to_install() -> None:

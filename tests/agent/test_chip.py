@@ -23,7 +23,9 @@ from cardio.virtual.card import VirtualCard
 from cardio.virtual.counters import Counters
 from cardio.virtual.keyring import MAX_AUTHENTICATIONS
 from cardio.virtual.profile import Profile, load_profile, write_profile
+from tests.agent.calls import ask_identity
 from tests.agent.people import NONCE, PORTAL, Agent, Person, running
+from tests.agent.program import started
 from tests.cardio.channels import Answer, Fault, is_ins
 
 ALLOWED = Settings(allowed_origins=frozenset({PORTAL}))
@@ -164,6 +166,21 @@ async def test_the_status_names_the_feature() -> None:
     """So that a portal can tell before it asks."""
     async with running("adult", settings=ALLOWED) as agent:
         assert "chip" in (await agent.call("GET", "/v1/status")).body["features"]
+
+
+def test_the_program_asks_proves_and_counts(tmp_path: Path) -> None:
+    """The real one over TLS: a named origin is asked, the count is kept for it alone."""
+    arguments = ("--card", "virtual", "--ui", "terminal", "--allow-origin", PORTAL)
+    with started("run", *arguments, "--data-dir", str(tmp_path)) as agent:
+        port, ca = agent.port(), tmp_path / "tls" / "ca.pem"
+        with ask_identity(port, ca, challenge=NONCE) as reading:
+            agent.until(r"\[y/n\] $")
+            agent.type("y")
+        assert _verify(reading.body) is True
+        assert agent.end() == 0
+    file = tmp_path / "chip-proofs.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(json.loads(file.read_bytes())["counts"].values()) == [1]
 
 
 # --- only after a person's answer ----------------------------------------------------
