@@ -169,7 +169,7 @@ async def test_the_status_names_the_feature() -> None:
 
 
 def test_the_program_asks_proves_and_counts(tmp_path: Path) -> None:
-    """The real one over TLS: a named origin is asked, the count is kept for it alone."""
+    """Over TLS: a named origin is asked all the same, and its count is kept."""
     arguments = ("--card", "virtual", "--ui", "terminal", "--allow-origin", PORTAL)
     with started("run", *arguments, "--data-dir", str(tmp_path)) as agent:
         port, ca = agent.port(), tmp_path / "tls" / "ca.pem"
