@@ -105,6 +105,27 @@ def _card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             action.add_argument("--reader", metavar="NAME", help="or a part of it")
         if name == "read":
             action.add_argument("--photo", type=Path, metavar="FILE", help="as JPEG")
+    _verify(actions)
+
+
+def _verify(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    action = _add(
+        actions,
+        "verify",
+        "agent.commands.verify",
+        "are card and data genuine? Asks a 1.8 chip once; it answers 5000 times",
+    )
+    action.add_argument("--json", action="store_true", help="for programs")
+    _card_option(action)
+    action.add_argument("--reader", metavar="NAME", help="or a part of it")
+    action.add_argument(
+        "--ca",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="roots to trust besides Belgium's, PEM or DER; may be given again",
+    )
 
 
 def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -29,7 +29,6 @@ class KnownOnDisk(InMemory):
         super().__init__()
         self._folder = folder
         try:
-            host.make_private_dir(folder)
             for path in sorted(folder.glob("*.der"))[:_MAX_FILES]:
                 self._load(path)
         except OSError as error:
@@ -49,6 +48,7 @@ class KnownOnDisk(InMemory):
             return
         digest = hashlib.sha256(certificate).hexdigest()[:32]
         try:
+            host.make_private_dir(self._folder)
             if sum(1 for _ in self._folder.glob("*.der")) < _MAX_FILES:
                 path = self._folder / f"{_NAMES[ef]}-{digest}.der"
                 host.write_private(path, certificate)

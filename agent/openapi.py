@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent import chipproof
 from agent.errors import STATUS
 from agent.protocol import MAX_TEXT, PARTS
 
@@ -241,6 +242,13 @@ _IDENTITY = _object(
         "identity": {"type": ["object", "null"]},
         "address": {"type": ["object", "null"]},
         "photo": {"type": ["string", "null"]},
+        "chip": _object(
+            {
+                "format": {"const": chipproof.FORMAT},
+                "publicKey": _BASE64,
+                "signature": _BASE64,
+            }
+        ),
         "chipUnavailable": {"enum": ["unsupported", "blocked"]},
     },
 )

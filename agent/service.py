@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 
-from agent import host, reading, token
+from agent import chip, host, reading, token
 from agent.consent import Grants
 from agent.errors import Problem
 from agent.events import (
@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-FEATURES = ("authenticate", "events", "identity")
+FEATURES = ("authenticate", "chip", "events", "identity")
 OPERATION_SECONDS = 240.0
 DIALOG_SECONDS = 120.0
 #: Within which PC/SC tells its readers, unless it is stuck.
@@ -102,6 +102,7 @@ class AgentService:
         self._ui = ui
         self._salt = secrets.token_bytes(16)
         self._reservations = Reservations()
+        self._chip_limit = chip.DailyLimit(settings.data_dir)
         self._dialog = asyncio.Lock()
         self._stuck: asyncio.Future[tuple[ReaderState, ...]] | None = None
 
@@ -207,7 +208,9 @@ class AgentService:
     ) -> dict[str, object]:
         """Ask consent to exactly these data, read them, return them with proof."""
         async with self._operation(origin, request.reader, lang) as operation:
-            if not (self._grants.named(origin) and self._source.virtual):
+            wants_chip = chip.wanted(request, operation.card_data)
+            # The chip is asked after a person's fresh answer alone (SAFETY 3).
+            if wants_chip or not (self._grants.named(origin) and self._source.virtual):
                 await self._consent(operation, request)
             self._grants.allow_once(origin, operation.stay)
             progress = Progress(request.include, self._reporter(origin, "identity"))
@@ -219,7 +222,27 @@ class AgentService:
                 progress.read,
             )
             progress.end()
-        return _identity_body(request, data)
+            proof = chip.unsupported(request.challenge)
+            if wants_chip:
+                proof = await self._chip(operation, request)
+        return _identity_body(request, data) | proof
+
+    async def _chip(
+        self, operation: _Operation, request: IdentityRequest
+    ) -> dict[str, object]:
+        """Ask the chip for its proof, once: unlike reading, it is not begun again."""
+
+        def once() -> dict[str, object]:
+            with self._card(operation, stoppable=True) as card:
+                return chip.members(
+                    card,
+                    operation.card_data.chip_serial,
+                    operation.origin,
+                    request.challenge or "",
+                    self._chip_limit,
+                )
+
+        return await operation.reservation.run(lambda: _problem(once))
 
     async def _consent(self, operation: _Operation, request: IdentityRequest) -> None:
         origin, stay = operation.origin, operation.stay
@@ -603,8 +626,6 @@ def _identity_body(
     for part in request.include:
         body[part] = _problem(partial(_PARSED[part], data))
     body["raw"] = raw
-    if request.challenge is not None:
-        body["chipUnavailable"] = "unsupported"
     return body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent import __version__
 
@@ -13,7 +14,8 @@ class Settings:
 
     `allowed_origins` come from --allow-origin; `documents` serves openapi.json and
     client.js; `http_loopback` lets http pages of this machine ask; `test_cards` says
-    that the cards of this run are virtual ones, although they sit in a PC/SC reader.
+    that the cards of this run are virtual ones, although they sit in a PC/SC reader;
+    `data_dir` is where the agent keeps what outlives it (None: nowhere).
     """
 
     lang: str = "en"
@@ -21,6 +23,7 @@ class Settings:
     developer: bool = False
     demo: bool = False
     test_cards: bool = False
+    data_dir: Path | None = None
     version: str = __version__
 
     @property

@@ -182,6 +182,17 @@ class Card(abc.ABC):
         Returns the raw signature: r||s, PKCS#1 v1.5 or PSS.
         """
 
+    def authenticate_chip(self, digest: bytes) -> bytes:
+        """Let the chip sign 48 bytes with its basic key; opens the transaction itself.
+
+        Uses up one of the chip's 5000 answers: only for a person who asked for it just
+        now, before any signature's MSE, and never again when it fails (SAFETY 3).
+        Returns r||s (96 bytes). Raises UnsupportedCard below applet 1.8 and where the
+        road or the chip has no such key, ChipBlocked, CardChanged, CardUnreadable;
+        ValueError for another length.
+        """
+        raise UnsupportedCard(self.atr, "the chip cannot be asked on this road")
+
 
 class CardSource(Protocol):
     """Readers, what is in them, and the way to a card."""

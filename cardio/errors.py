@@ -17,6 +17,7 @@ CardError
 │   └── MalformedData       bytes that do not have the form the manuals describe
 ├── FileAbsent              the card has no such elementary file
 ├── NoCertificate           the certificate file is absent or all zero (a Kids card)
+├── ChipBlocked             the chip answers no challenge any more (5000 were asked)
 └── PinError
     ├── PinFormat           not 4 to 12 digits; never reaches the card
     ├── PinIncorrect        the card refused it (carries the tries left)
@@ -105,6 +106,10 @@ class FileAbsent(CardError):
 
 class NoCertificate(CardError):
     """The certificate file is absent or holds only zeros."""
+
+
+class ChipBlocked(CardError):
+    """INTERNAL AUTHENTICATE answers 6985: its limit is used up, or it is locked."""
 
 
 class PinError(CardError):

@@ -6,7 +6,8 @@ import argparse
 import base64
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from agent.commands import Failure, answer, card_source, write_new
 from agent.commands.labels import LABELS, WORDS
@@ -34,8 +35,15 @@ def main(options: argparse.Namespace) -> int:
         "read": _read,
         "pin-status": _pin_status,
     }
-    try:
+    with explained():
         return actions[options.action](options, card_source(options.card))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Let a card's failure in the block become one sentence: Failure."""
+    try:
+        yield
     except SeveralReaders as error:
         names = ", ".join(f'"{quoted(name)}"' for name in error.names)
         raise Failure("cli-several-readers", names=names) from None

@@ -117,7 +117,9 @@ async def _run(
     issued = certs.issue(leaves=2)
     host.make_private_dir(folder / "tls")
     agent_files, portal_files = tls.store(issued, folder / "tls")
-    settings = Settings(lang=options.lang, demo=True, test_cards=trust.test)
+    settings = Settings(
+        lang=options.lang, demo=True, test_cards=trust.test, data_dir=folder
+    )
     explain_ui(options.ui, options.lang)
     stop = stop_on_signals()
     sockets = bind_loopback()

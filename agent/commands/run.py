@@ -68,6 +68,7 @@ async def _run(
         lang=options.lang,
         allowed_origins=frozenset(options.allow_origin),
         developer=options.developer,
+        data_dir=data_dir(options.data_dir),
     )
     explain_ui(options.ui, options.lang)
     loop = asyncio.get_running_loop()

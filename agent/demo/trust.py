@@ -9,23 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from agent.inspection import look_into, open_card
+from agent.relyingparty.roots import is_belgian
 from cardio.card import CardSource
 from cardio.errors import CardError
 from cardio.files import EF
 from cardio.virtual import pki
-
-#: Belgium Root CA3, CA4, CA4 issued again, CA6.
-BELGIAN_ROOTS = frozenset(
-    {
-        "a8d14e945e3e5156bcae5e39737cf6a1b1f51028bbbf982f50ce5f4c05568b4d",
-        "c3fbf37259af0954eeea4282dd1c7226a54e7150f7c29a2c495ba34dbfe09ca0",
-        "702dd5c1a093cf0a9d71fadd9bf9a7c5857d89fb73b716e867228b3c2beb968f",
-        "9c872bc979a7c09a58d4a274c199e5cb16cfa9b9618d98bc9a9988e984b8495c",
-    }
-)
 
 
 class ForeignRoot(Exception):
@@ -59,7 +49,7 @@ def trust_for(source: CardSource) -> Trust | None:
                 root = x509.load_der_x509_certificate(card.read_certificate(EF.ROOT))
         except (CardError, ValueError):
             continue
-        if root.fingerprint(hashes.SHA256()).hex() in BELGIAN_ROOTS:
+        if is_belgian(root):
             return Trust((root,), test=False)
         if root not in pki.test_roots():
             raise ForeignRoot

@@ -197,6 +197,12 @@ def signs_digitally(certificate: x509.Certificate) -> bool:
     return usage is not None and usage.digital_signature
 
 
+def commits_to_content(certificate: x509.Certificate) -> bool:
+    """Tell whether the key usage is there and includes contentCommitment."""
+    usage = _extension(certificate, x509.KeyUsage)
+    return usage is not None and usage.content_commitment
+
+
 def check_login_purpose(certificate: x509.Certificate) -> None:
     """Raise PurposeMissing or PurposeRefused unless the key is one for logging in.
 

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from agent.chipproof import FORMAT, chip_digest
 from agent.relyingparty import wire
 from agent.relyingparty.algorithms import ecdsa_der
 from agent.relyingparty.errors import (
@@ -25,15 +26,8 @@ from agent.relyingparty.errors import (
 from cardio import tlv
 from cardio.errors import MalformedData
 
-FORMAT = "eid-agent-chip:1"
 _MAX_KEY_FILE = 512
 _MAX_SIGNATURE = 96
-
-
-def chip_digest(origin: str, challenge: str) -> bytes:
-    """Return the 48 bytes that the chip signs as they are."""
-    parts = (hashlib.sha384(text.encode()).digest() for text in (origin, challenge))
-    return hashlib.sha384(FORMAT.encode() + b"".join(parts)).digest()
 
 
 def check_chip(chip: object, key_hash: bytes, origin: str, challenge: str) -> None:
@@ -42,10 +36,22 @@ def check_chip(chip: object, key_hash: bytes, origin: str, challenge: str) -> No
     Raises ChipMalformed, ChipKeyMismatch, ChipSignatureInvalid.
     """
     key_file, signature = _parse(chip)
+    check_key_file(key_file, key_hash)
+    check_signature(key_file, signature, chip_digest(origin, challenge))
+
+
+def check_key_file(key_file: bytes, key_hash: bytes) -> None:
+    """Raise ChipKeyMismatch unless the identity file names this key (tag 1A)."""
     if not hmac.compare_digest(hashlib.sha384(key_file).digest(), key_hash):
         raise ChipKeyMismatch
+
+
+def check_signature(key_file: bytes, signature: bytes, digest: bytes) -> None:
+    """Return when r||s is the signature of 48 bytes by the key of EF 4040.
+
+    Raises ChipMalformed, ChipSignatureInvalid.
+    """
     key = _load_key(key_file)
-    digest = chip_digest(origin, challenge)
     scheme = ec.ECDSA(utils.Prehashed(hashes.SHA384()))
     try:
         key.verify(ecdsa_der(signature, key), digest, scheme)

@@ -170,7 +170,7 @@ class TokenValidator:
         certificate = chain.certificates[0]
         subject = certificate.subject
         return Identity(
-            national_number=_national_number(subject),
+            national_number=national_number(subject),
             surname=_joined(subject, NameOID.SURNAME),
             given_names=_joined(subject, NameOID.GIVEN_NAME),
             common_name=_joined(subject, NameOID.COMMON_NAME) or "",
@@ -212,7 +212,7 @@ def _parse(token: object) -> _Token:
     )
 
 
-def _national_number(subject: x509.Name) -> str:
+def national_number(subject: x509.Name) -> str:
     """Return the one serialNumber of 11 digits; specimens carry another one besides."""
     numbers = {
         text.strip()

@@ -42,7 +42,8 @@ T = TypeVar("T")
 RequireChip = Literal["always", "when-possible", "never"]
 
 _NATIONAL_NUMBER = re.compile(r"[0-9]{11}")
-_PHOTO_HASHES = {20: "sha1", 32: "sha256", 48: "sha384"}
+#: Length of the photo's hash to its function.
+PHOTO_HASHES = {20: "sha1", 32: "sha256", 48: "sha384"}
 _KEY_HASH_BYTES = 48
 
 
@@ -211,7 +212,7 @@ def _photo(answer: Answer, identity: Identity | None) -> bytes | None:
     if photo is None or identity is None:
         return None
     expected = bytes.fromhex(identity.photo_hash or "")
-    name = _PHOTO_HASHES.get(len(expected))
+    name = PHOTO_HASHES.get(len(expected))
     if name is None or not hmac.compare_digest(
         hashlib.new(name, photo).digest(), expected
     ):

@@ -94,7 +94,10 @@ export interface IdentityOptions extends Options {
   include?: readonly ("identity" | "address" | "photo")[];
   /** Shown to the person as your own words. */
   purpose?: string;
-  /** A nonce of your server, for a proof that the genuine chip is present. */
+  /**
+   * A nonce of your server, for a proof that the genuine chip is present. The person is
+   * then always asked; 20 proofs a site and day.
+   */
   challenge?: string;
   reader?: string;
 }
@@ -117,7 +120,9 @@ export interface IdentityResponse {
   address?: { streetAndNumber?: string; postalCode?: string; municipality?: string };
   photo?: string;
   raw: RawFiles;
+  /** With a `challenge` and the identity of a 1.8 card: for your server to verify. */
   chip?: { format: string; publicKey: string; signature: string };
+  /** Why there is no `chip`: no such card, or no more proofs today or from this chip. */
   chipUnavailable?: "unsupported" | "blocked";
 }
 

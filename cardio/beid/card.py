@@ -1,8 +1,8 @@
 """A Belgian eID over a channel: recognise, read, PIN status, sign; no I/O of its own.
 
 Sources: applet manuals 1.7 and 1.8 (commands and status words, chapter 6; PIN rules,
-chapter 5) and the project's safety rules 1 to 6. INTERNAL AUTHENTICATE is sent nowhere
-in this module: 5000 of them block a 1.7 card.
+chapter 5) and the project's safety rules 1 to 6. INTERNAL AUTHENTICATE is built in
+`cardio.beid.chip` alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from cardio import apdu, tlv
 from cardio.apdu import INS, SW, Response
 from cardio.atr import looks_belgian
+from cardio.beid import chip
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.card import (
     CARD_DATA_SIZE,
@@ -293,6 +294,14 @@ class BeidCard(Card):
         except CardError:
             return  # whatever ended the signature is the news, the reset follows
         transaction.reset_at_end = response.sw != SW.OK
+
+    # --- the chip itself -------------------------------------------------------------
+
+    def authenticate_chip(self, digest: bytes) -> bytes:
+        """Let the chip sign 48 bytes, as `Card` has it."""
+        serial = self.card_data.chip_serial
+        with self.transaction():
+            return chip.authenticate(self._transmit, self.atr, serial, digest)
 
     # --- helpers ---------------------------------------------------------------------
 

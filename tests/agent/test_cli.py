@@ -29,6 +29,7 @@ COMMANDS = [
     ["card", "list"],
     ["card", "read"],
     ["card", "pin-status"],
+    ["card", "verify"],
     ["trust", "show"],
     ["virtual-card"],
 ]
@@ -499,7 +500,7 @@ def test_a_reader_can_be_named_by_a_part() -> None:
 
 def test_no_pcsc_service_is_a_sentence() -> None:
     """Without pcscd every card command says what to start."""
-    for action in ("list", "read", "pin-status"):
+    for action in ("list", "read", "pin-status", "verify"):
         result = _shell(
             f"$AGENT card {action} --lang en", PCSCLITE_CSOCK_NAME="/nonexistent"
         )

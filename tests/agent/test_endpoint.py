@@ -284,13 +284,6 @@ async def test_raw_is_the_file_as_stored(persona: str) -> None:
         x509.load_der_x509_certificate(raw["rootCertificate"])
 
 
-async def test_a_challenge_without_chip_says_why() -> None:
-    """The chip check is not built yet, and the answer says so."""
-    async with running("adult") as agent:
-        body = (await agent.identity("identity", challenge=NONCE)).body
-        assert body["chipUnavailable"] == "unsupported"
-
-
 async def test_an_allowed_origin_with_a_virtual_card_is_not_asked() -> None:
     """--allow-origin spares the question, for a test card."""
     async with running("adult", settings=ALLOWED) as agent:

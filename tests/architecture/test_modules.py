@@ -137,28 +137,85 @@ def test_the_relying_party_stands_alone() -> None:
 # --- what may not be sent ------------------------------------------------------------
 
 
-def test_no_client_path_sends_internal_authenticate() -> None:
-    """After 5000 calls a whole 1.7 card is blocked (SAFETY 3): 00 88 is sent by none.
+def test_one_path_alone_sends_internal_authenticate() -> None:
+    """After 5000 calls a whole 1.7 card is blocked (SAFETY 3), so 00 88 has one way.
 
-    The instruction has a name, which only the virtual card may use; no number 88 hides
-    beside it in the client.
+    One module of the client builds the instruction, and no number 88 hides beside it;
+    the card alone calls that module, the agent's chip module alone the card's method,
+    and only an identity request and `card verify` reach the agent's.
     """
-    users = {
-        _module(path)
-        for path in SOURCES
-        if "INTERNAL_AUTHENTICATE" in path.read_text(encoding="utf-8")
-    }
-    assert {name for name in users if not name.startswith("cardio.virtual")} <= {
-        "cardio.apdu"
-    }
     client = [
-        path
-        for path in SOURCES
-        if not path.is_relative_to(ROOT / "cardio" / "virtual")
-        and path != ROOT / "cardio" / "apdu.py"
-        and "relyingparty" not in path.parts
+        path for path in SOURCES if not path.is_relative_to(ROOT / "cardio" / "virtual")
     ]
-    assert not [path for path in client if 0x88 in _numbers(path)]
+    users = {
+        _module(path) for path in client if "INTERNAL_AUTHENTICATE" in _names(path)
+    }
+    assert users == {"cardio.apdu", "cardio.beid.chip"}
+    literal = [path for path in client if "relyingparty" not in path.parts]
+    hidden = {_module(path) for path in literal if 0x88 in _numbers(path)}
+    assert hidden == {"cardio.apdu"}
+    assert _importing("cardio.beid.chip") == {"cardio.beid.card"}
+    callers = {_module(path) for path in client if "authenticate_chip" in _names(path)}
+    assert callers == {"cardio.card", "cardio.beid.card", "agent.chip"}
+    assert _importing("agent.chip") == {"agent.service", "agent.commands.verify"}
+
+
+def test_only_an_identity_request_asks_the_chip() -> None:
+    """In the service one method reaches it, called in one place of `identity`."""
+    tree = ast.parse((ROOT / "agent" / "service.py").read_text(encoding="utf-8"))
+    functions = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+    def using(name: str) -> set[str]:
+        return {one.name for one in functions if name in _attributes(one)}
+
+    assert using("members") == {"_chip", "once"}
+    assert using("ask") == set()
+    assert using("_chip") == {"identity"}
+    assert sum(node == "_chip" for node in _attributes_all(tree)) == 1
+
+
+def _attributes_all(tree: ast.AST) -> list[str]:
+    return [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+
+
+def _attributes(tree: ast.AST) -> set[str]:
+    return set(_attributes_all(tree))
+
+
+def _names(path: Path) -> set[str]:
+    """Return what a source names, defines or reaches for, texts included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found
+
+
+def _importing(module: str) -> set[str]:
+    """Return the modules that import one, in whatever form the statement has."""
+    found = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                names.add(node.module or "")
+            else:
+                continue
+            if module in names:
+                found.add(_module(path))
+    return found
 
 
 def _numbers(path: Path) -> set[int]:

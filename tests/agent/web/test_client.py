@@ -196,7 +196,8 @@ def test_an_operation_is_one_post_to_the_port_found() -> None:
       const token = await eid.authenticate("n".repeat(44), { lang: "nl", reader: "A" });
       const first = calls();
       const { method, headers, body, mode, credentials, cache } = log.at(-1).init;
-      await eid.readIdentity({ include: ["address"], purpose: "x" });
+      const challenge = "c".repeat(44);
+      await eid.readIdentity({ include: ["address"], purpose: "x", challenge });
       out({ token, first, second: calls().slice(first.length), method, headers, body,
             mode, credentials, cache, identity: log.at(-1).init.body });
     """)
@@ -211,7 +212,8 @@ def test_an_operation_is_one_post_to_the_port_found() -> None:
     assert said["headers"] == {"X-EID-Agent": "1", "Content-Type": "application/json"}
     body = {"challengeNonce": "n" * 44, "reader": "A", "lang": "nl"}
     assert json.loads(said["body"]) == body
-    assert json.loads(said["identity"]) == {"include": ["address"], "purpose": "x"}
+    identity = {"include": ["address"], "purpose": "x", "challenge": "c" * 44}
+    assert json.loads(said["identity"]) == identity
     modes = (said["mode"], said["credentials"], said["cache"])
     assert modes == ("cors", "omit", "no-store")
 

@@ -1,0 +1,140 @@
+"""`eid-agent card verify`: is this card genuine, and are its data? Check by check.
+
+Reads the card and asks its chip once, where it is a 1.8 chip: whoever typed the command
+wants that. What is judged, and by which names, stands in `agent.checks`. JSON: `valid`
+is true when every check that the card needs is true; `ok` is null for what could not be
+checked. Exit code 1 when any check is false, 0 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography import x509
+
+from agent import chip
+from agent.checks import FILES, CardContent, Check, ChipProof, is_valid
+from agent.commands import Failure, Usage, answer, card_source
+from agent.commands.card import choose, explained
+from agent.inspection import open_card
+from agent.texts import text
+from agent.ui.words import one_line
+from cardio.card import Card, CardSource
+from cardio.errors import (
+    CardUnreadable,
+    ChipBlocked,
+    FileAbsent,
+    NoCertificate,
+    UnsupportedCard,
+)
+from cardio.files import CERTIFICATES, EF
+
+#: No CA file comes near this.
+_MAX_CA_FILE = 1 << 20
+_MARKS = {True: "mark-true", False: "mark-false", None: "mark-none"}
+
+
+def main(options: argparse.Namespace) -> int:
+    """Check one card; a card's failure becomes one sentence."""
+    try:
+        from agent.authenticity import judge
+    except ImportError as error:
+        raise Failure("cli-no-relyingparty") from error
+    cas = [ca for path in options.ca for ca in _load_cas(path)]
+    with explained():
+        content = read(card_source(options.card), options.reader)
+    try:
+        checks = judge(content, cas, datetime.datetime.now(datetime.UTC))
+    except ValueError:
+        raise Usage("cli-ca-file", path=", ".join(map(str, options.ca))) from None
+    (_show_json if options.json else _show)(checks, options.lang)
+    return 1 if any(check.ok is False for check in checks) else 0
+
+
+def _load_cas(path: Path) -> list[x509.Certificate]:
+    """Return the certificates of a file, PEM (one or several) or DER; Usage."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_CA_FILE)
+        if b"-----BEGIN" in data:
+            return x509.load_pem_x509_certificates(data)
+        return [x509.load_der_x509_certificate(data)]
+    except (OSError, ValueError):
+        raise Usage("cli-ca-file", path=path) from None
+
+
+# --- the card ------------------------------------------------------------------------
+
+
+def read(source: CardSource, wanted: str | None) -> CardContent:
+    """Read a card, and ask its chip once where it may be; CardError, Failure."""
+    with open_card(source, choose(source, wanted)) as card:
+        files: dict[EF, bytes] = {}
+        with card.transaction():
+            data = card.recognise()
+            for ef in FILES:
+                read = card.read_certificate if ef in CERTIFICATES else card.read
+                try:
+                    files[ef] = read(ef)
+                except (FileAbsent, NoCertificate):
+                    continue
+        return CardContent(
+            data.applet, data.chip_serial, files, _ask_chip(card, data.chip_serial)
+        )
+
+
+def _ask_chip(card: Card, serial: bytes) -> ChipProof | str:
+    """Return the chip's proof over a fresh number, or why there is none."""
+    if not chip.possible(card.card_data):
+        return "chip-unsupported"
+    digest = secrets.token_bytes(48)
+    try:
+        return ChipProof(digest, chip.ask(card, serial, digest).signature)
+    except ChipBlocked:
+        return "chip-blocked"
+    except UnsupportedCard:
+        return "chip-no-key"
+    except CardUnreadable:
+        return "chip-failed"
+
+
+# --- what is shown -------------------------------------------------------------------
+
+
+def _detail(check: Check, lang: str) -> str:
+    return one_line(text(f"found-{check.result.reason}", lang, **check.result.values))
+
+
+def _show_json(checks: Iterable[Check], lang: str) -> None:
+    checks = list(checks)
+    listed = [
+        {"name": check.name, "ok": check.ok, "detail": _detail(check, lang)}
+        for check in checks
+    ]
+    result = {"valid": is_valid(checks), "checks": listed}
+    answer(json.dumps(result, ensure_ascii=False))
+
+
+def _show(checks: Iterable[Check], lang: str) -> None:
+    """Print each check on a line, and then what follows from them."""
+    checks = list(checks)
+    marks = {ok: text(key, lang) for ok, key in _MARKS.items()}
+    width = max(map(len, marks.values()))
+    for check in checks:
+        label = text(f"check-{check.name}", lang)
+        answer(f"{marks[check.ok]:{width}}  {label}: {_detail(check, lang)}")
+    answer(text(f"verdict-{_verdict(checks)}", lang))
+
+
+def _verdict(checks: list[Check]) -> str:
+    if any(check.ok is False for check in checks):
+        return "wrong"
+    if not is_valid(checks):
+        return "open"
+    test = any(check.result.reason == "root-test" for check in checks)
+    return "test" if test else "valid"

@@ -1,0 +1,176 @@
+"""`eid-agent card verify` as a person and a program use it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cardio.apdu import INS
+from cardio.files import EF
+from cardio.virtual import pki
+from cardio.virtual.profile import load_profile, write_profile
+from tests.agent.program import ROOT, run
+from tests.agent.test_authenticity import NAMES
+from tests.rig.pcscd import Pcscd
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> str:
+    """Return a PEM file with the roots of the test cards."""
+    file = tmp_path / "roots.pem"
+    pems = [root.public_bytes(Encoding.PEM) for root in pki.test_roots()]
+    file.write_bytes(b"".join(pems))
+    return str(file)
+
+
+def _verify(*arguments: str, card: str = "adult") -> subprocess.CompletedProcess[str]:
+    return run("card", "verify", "--card", f"virtual:{card}", *arguments)
+
+
+def test_json_is_a_list_of_checks_by_stable_names(ca: str) -> None:
+    """{"valid", "checks": [{"name", "ok", "detail"}]}; exit 0 for a genuine card."""
+    result = _verify("--json", "--ca", ca)
+    assert result.returncode == 0, result.stderr
+    body = json.loads(result.stdout)
+    assert body.keys() == {"valid", "checks"}
+    assert body["valid"] is True
+    assert [check["name"] for check in body["checks"]] == NAMES
+    for check in body["checks"]:
+        assert check.keys() == {"name", "ok", "detail"}
+        assert check["detail"]
+        assert check["ok"] is (None if check["name"] == "revocation" else True)
+    assert "TEST" in body["checks"][0]["detail"]
+
+
+def test_an_unknown_root_is_null_and_no_failure() -> None:
+    """Without --ca a test card is not valid, and nothing is wrong with it: exit 0."""
+    result = _verify("--json", "--lang", "en")
+    body = json.loads(result.stdout)
+    checks = {check["name"]: check for check in body["checks"]}
+    assert (result.returncode, body["valid"]) == (0, False)
+    assert checks["rrn-certificate"]["ok"] is None
+    assert "no known root" in checks["rrn-certificate"]["detail"]
+    assert checks["identity-signature"]["ok"] is True
+
+
+@pytest.mark.parametrize("persona", ["adult", "adult-1.7", "kids"])
+def test_the_root_on_the_card_can_be_named_by_hand(
+    persona: str, tmp_path: Path
+) -> None:
+    """EF 503B of the card as a DER file, beside another one."""
+    write_profile(load_profile(persona), tmp_path / "card")
+    root = tmp_path / "root.der"
+    root.write_bytes((tmp_path / "card" / "root.der").read_bytes().rstrip(b"\0"))
+    other = tmp_path / "other.der"
+    other.write_bytes(pki.hierarchy("rsa").root.certificate.public_bytes(Encoding.DER))
+    arguments = ("--json", "--ca", str(other), "--ca", str(root))
+    body = json.loads(_verify(*arguments, card=persona).stdout)
+    assert body["valid"] is True
+
+
+def test_a_wrong_card_is_exit_code_1_with_all_its_checks(
+    ca: str, tmp_path: Path
+) -> None:
+    """Another card's photo: JSON and text say so, and the exit code is 1."""
+    card = tmp_path / "card"
+    write_profile(load_profile("adult"), card)
+    (card / "photo.jpg").write_bytes(load_profile("kids").files[EF.PHOTO])
+    result = _verify("--json", "--ca", ca, card=str(card))
+    body = json.loads(result.stdout)
+    assert (result.returncode, body["valid"]) == (1, False)
+    wrong = [check["name"] for check in body["checks"] if check["ok"] is False]
+    assert wrong == ["photo-hash"]
+    text = _verify("--lang", "en", "--ca", ca, card=str(card))
+    assert text.returncode == 1
+    assert "WRONG  Photo: does not fit" in text.stdout
+    assert "Do not rely on this card" in text.stdout
+
+
+VERDICTS = {
+    "nl": ("Alles klopt, maar dit is een TESTkaart", "Niet alles kon"),
+    "fr": ("Tout concorde, mais c'est une carte de TEST", "Tout n'a pas pu"),
+    "de": ("Alles passt, aber dies ist eine TESTkarte", "Nicht alles konnte"),
+    "en": ("Everything fits, but this is a TEST card", "Not everything could"),
+}
+
+
+@pytest.mark.parametrize("lang", VERDICTS)
+def test_a_person_reads_each_check_and_a_verdict(lang: str, ca: str) -> None:
+    """One line a check in the language, then what follows from them."""
+    trusted, unknown = VERDICTS[lang]
+    *checks, verdict = _verify("--lang", lang, "--ca", ca).stdout.splitlines()
+    assert len(checks) == len(NAMES)
+    assert verdict.startswith(trusted)
+    assert _verify("--lang", lang).stdout.splitlines()[-1].startswith(unknown)
+
+
+def test_the_help_says_what_it_costs_the_chip() -> None:
+    """The chip answers 5000 times."""
+    assert "5000" in run("card", "verify", "--help").stdout
+
+
+@pytest.mark.parametrize("content", [None, b"", b"hello", "leaf", b"-----BEGIN X-----"])
+def test_a_bad_ca_file_is_a_sentence(
+    content: bytes | str | None, tmp_path: Path
+) -> None:
+    """Missing, empty, no certificate, or the certificate of no CA: exit 2."""
+    file = tmp_path / "ca.pem"
+    if content == "leaf":
+        rrn = pki.hierarchy("ec").rrn.certificate
+        file.write_bytes(rrn.public_bytes(Encoding.PEM))
+    elif isinstance(content, bytes):
+        file.write_bytes(content)
+    result = _verify("--ca", str(file), "--lang", "en")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert str(file) in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_card_with_hardly_any_file_is_judged(tmp_path: Path) -> None:
+    """An identity without anything that proves it, or a damaged one: exit 0."""
+    genuine = load_profile("adult").files[EF.IDENTITY]
+    for identity in (genuine, b"\x01\x0c123"):
+        (tmp_path / "identity.tlv").write_bytes(identity)
+        result = _verify("--json", card=str(tmp_path))
+        body = json.loads(result.stdout)
+        assert (result.returncode, body["valid"]) == (0, False)
+
+
+@pytest.mark.pcscd
+@pytest.mark.parametrize(("persona", "calls"), [("adult", 1), ("adult-1.7", 0)])
+def test_through_a_real_service_the_chip_is_asked_once_or_not_at_all(
+    persona: str, calls: int, ca: str, pcscd: Pcscd
+) -> None:
+    """By the card's own record, over pcscd; no PIN, and no key was chosen."""
+    with pcscd.card(persona) as card:
+        result = run("card", "verify", "--json", "--ca", ca)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["valid"] is True
+        assert card.count(INS.INTERNAL_AUTHENTICATE) == calls
+        assert card.count(INS.MSE) == card.count(INS.VERIFY) == 0
+
+
+def test_without_its_library_the_command_says_what_to_install() -> None:
+    """The extra `relyingparty` is not part of a plain installation."""
+    code = (
+        "import sys\n"
+        "sys.modules['pyhanko_certvalidator'] = None\n"
+        "from agent.cli import main\n"
+        "sys.exit(main(['card', 'verify', '--card', 'virtual', '--lang', 'en']))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "eid-agent[relyingparty]" in result.stderr
+    assert result.stderr.count("\n") == 1
