@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 
 from cardio.files import EF
-from cardio.virtual.personas import PERSONAS
+from cardio.virtual.personas import CATALOGUE, PERSONAS
 from cardio.virtual.profile import load_profile
 from tests.agent.calls import ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
@@ -94,9 +94,9 @@ def test_virtual_card_without_a_reader_fails() -> None:
 def test_personas_can_be_listed() -> None:
     """--list names all personas, for people and for programs."""
     text = run("virtual-card", "--list").stdout
-    assert all(name in text for name in PERSONAS)
+    assert all(name in text for name in CATALOGUE)
     listed = json.loads(run("virtual-card", "--list", "--json").stdout)
-    assert [row["name"] for row in listed["personas"]] == list(PERSONAS)
+    assert [row["name"] for row in listed["personas"]] == list(CATALOGUE)
 
 
 # --- card ----------------------------------------------------------------------------
