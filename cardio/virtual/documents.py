@@ -92,7 +92,7 @@ _FIRST_KIDS_CODE = 61
 class _Place:
     """Where a card was issued, and so the language of its texts."""
 
-    months: tuple[str, ...]
+    months: str
     man_or_woman: str
     municipality: str
     postal_code: str
@@ -103,7 +103,7 @@ class _Place:
 
 _PLACES = (
     _Place(
-        tuple("JAN FEB MAAR APR MEI JUN JUL AUG SEP OKT NOV DEC".split()),
+        "JAN FEB MAAR APR MEI JUN JUL AUG SEP OKT NOV DEC",
         "MV",
         "Leuven",
         "3000",
@@ -111,7 +111,7 @@ _PLACES = (
         "Japan",
     ),
     _Place(
-        tuple("JAN FEV MARS AVR MAI JUIN JUIL AOUT SEPT OCT NOV DEC".split()),
+        "JAN FEV MARS AVR MAI JUIN JUIL AOUT SEPT OCT NOV DEC",
         "MF",
         "Namur",
         "5000",
@@ -119,7 +119,7 @@ _PLACES = (
         "Japon",
     ),
     _Place(
-        tuple("JAN. FEB. MÄR. APR. MAI. JUN. JUL. AUG. SEP. OKT. NOV. DEZ.".split()),
+        "JAN. FEB. MÄR. APR. MAI. JUN. JUL. AUG. SEP. OKT. NOV. DEZ.",
         "MW",
         "Eupen",
         "4700",
@@ -134,7 +134,7 @@ _DATE_BYTES = 12
 
 def _written(birth: datetime.date, place: _Place) -> str:
     """Return a birth date as the card has it: 07 MAAR 1985, 13.AUG. 1996."""
-    month = place.months[birth.month - 1]
+    month = place.months.split()[birth.month - 1]
     width = _DATE_BYTES - len(f"00.{month}".encode())
     return place.form.format(
         day=birth.day, month=month, year=birth.year, width=max(width, 4)

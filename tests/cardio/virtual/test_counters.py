@@ -122,7 +122,7 @@ def test_a_state_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_state_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
-    """A file in the folder's place, a folder in the file's: before the card is played."""
+    """A file in the folder's place, a folder in the file's: before the card plays."""
     serial = profile("1.8").chip_serial
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="file"):
