@@ -2,9 +2,9 @@
 
 `M82` MSE:SET for a key, `V+` a right VERIFY, `V-` a wrong one, `C+` and `C-` the same
 with CHANGE REFERENCE DATA, `S82` a signature, `S83bad` one with data of a wrong length,
-`R` a read that takes a verified PIN, `X` a neutral command, `..` several of them, `RST` a reset. A `!` says that 6982 is expected,
-`?` that it is on 1.7 only. Each MSE that the table leaves to the reader stands where a
-program would send it.
+`R` a read that takes a verified PIN, `X` a neutral command, `..` several of them, `RST`
+a reset. A `!` says that 6982 is expected, `?` that it is on 1.7 only. Each MSE that the
+table leaves to the reader stands where a program would send it.
 """
 
 from __future__ import annotations
