@@ -141,7 +141,12 @@ def load_profile(
 
 
 def write_profile(profile: Profile, folder: Path) -> None:
-    """Write a card as a folder that `load_profile` reads; keys for the owner alone."""
+    """Write a card as a folder that `load_profile` reads; keys for the owner alone.
+
+    Raises ProfileError for a card that was not activated: no file of a folder says so.
+    """
+    if profile.life is not Life.ACTIVE:
+        raise ProfileError(f"{profile.name}: a card folder holds activated cards only")
     folder.mkdir(parents=True, exist_ok=True)
     for ef, data in profile.files.items():
         if ef.file_name is not None:

@@ -128,6 +128,14 @@ def test_card_read_gives_what_the_card_holds(persona: str, tmp_path: Path) -> No
     assert "is there already" in again.stderr
 
 
+def test_a_card_that_is_not_activated_is_told() -> None:
+    """The person hears where to go, and gets no half-read data."""
+    result = run("card", "read", "--card", "virtual:not-activated", "--lang", "en")
+    assert result.returncode == 1
+    assert "not activated yet. Take it to your municipality" in result.stderr
+    assert not result.stdout
+
+
 @pytest.mark.parametrize(
     ("persona", "tries", "blocked"),
     [("adult", 3, False), ("one-try", 1, False), ("blocked", 0, True)],

@@ -133,6 +133,21 @@ def test_a_state_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".new-*"))
 
 
+def test_a_damaged_state_ends_the_program(tmp_path: Path) -> None:
+    """One sentence that names the file, and the file stays as it is."""
+    file = tmp_path / f"{load_profile('adult').chip_serial.hex()}.json"
+    file.write_bytes(b"{")
+    result = subprocess.run(
+        [sys.executable, "-m", "agent", "virtual-card", "--state", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert f"{file} is damaged" in result.stderr
+    assert file.read_bytes() == b"{"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_a_full_disk_is_told_at_once(tmp_path: Path) -> None:
     """The program ends with one sentence and leaves nothing half written."""
@@ -216,6 +231,10 @@ def test_a_change_is_made_or_not(saves: int) -> None:
     """Where the memory fails on the way, the old PIN stays and no right is granted."""
     memory = Failing(saves)
     wire = Wire("1.8", counters=memory)
+    assert wire.send(CHANGE) == "6581"
+    assert wire.status(STATUS)[:3] == "63C"
+    memory.saves = 2
+    assert wire.send(V_GOOD) == "9000"
     assert wire.send(CHANGE) == "6581"
     assert wire.status(STATUS)[:3] == "63C"
     memory.saves = 9

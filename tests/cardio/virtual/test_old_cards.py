@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cardio.files import ATR_1_7, EF
-from cardio.virtual.profile import Profile
+from cardio.virtual.profile import Profile, load_profile, write_profile
 from tests.cardio.virtual.old import old_card
 from tests.cardio.virtual.test_signatures import MESSAGE, RSA, Rsa, sign
 from tests.cardio.virtual.wire import (
@@ -124,7 +125,7 @@ def test_what_came_later_is_not_there(wire: Wire, applet: str) -> None:
 
 
 @OLD
-def test_how_they_are_told_apart(wire: Wire, applet: str) -> None:
+def test_how_they_are_told_apart(wire: Wire, applet: str, tmp_path: Path) -> None:
     """ATR, version byte, PrKDF's key length; DF(ID) has an AID from 1.1 on."""
     data = wire.fetch(CARD_DATA)
     assert data[21] == int(applet.replace(".", ""), 16)
@@ -132,5 +133,8 @@ def test_how_they_are_told_apart(wire: Wire, applet: str) -> None:
     assert (wire.card.atr == ATR_1_7) is (applet == "1.1")
     wire.send(select("DF005035"))
     assert wire.fetch("00B0003A02") == b"\x04\x00"
+    bare = replace(wire.profile, keys={})
+    write_profile(bare, tmp_path / "bare")
+    assert load_profile(tmp_path / "bare").files[EF.PRKDF][58:60] == b"\x04\x00"
     by_aid = wire.send("00A4040C0CA0000001774964" + "46696C6573")
     assert by_aid == {"1.0": "6A82", "1.1": "9000"}[applet]

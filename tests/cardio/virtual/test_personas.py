@@ -116,6 +116,27 @@ def test_written_birth_date(name: str) -> None:
     assert len(written.encode()) == 12
 
 
+#: Months by the town that issued the card: Dutch, French, German with its dot.
+LANGUAGES = {
+    "Leuven": "JAN FEB MAAR APR MEI JUN JUL AUG SEP OKT NOV DEC",
+    "Namur": "JAN FEV MARS AVR MAI JUIN JUIL AOUT SEPT OCT NOV DEC",
+    "Eupen": "JAN. FEB. MÄR. APR. MAI. JUN. JUL. AUG. SEP. OKT. NOV. DEZ.",
+}
+
+
+@pytest.mark.parametrize("name", [n for n in CATALOGUE if n.startswith("document-")])
+def test_written_birth_dates_of_documents(name: str) -> None:
+    """Day, month in the card's language, year; German has dots in place of blanks."""
+    persona = CATALOGUE[name]
+    town, born = persona.identity[0x05], persona.birth
+    month = LANGUAGES[town].split()[born.month - 1]
+    mark = "." if town == "Eupen" else " "
+    assert persona.identity[0x0C].replace(" ", "") == (
+        f"{born.day:02}{mark}{month}{born.year}".replace(" ", "")
+    )
+    assert persona.identity[0x0C][2] == mark
+
+
 @NAMES
 def test_card_number(name: str) -> None:
     """Twelve digits with their remainder by 97; foreigners have B and nine digits."""
