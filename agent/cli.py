@@ -22,7 +22,10 @@ from agent import __version__
 from agent.commands import Failure, say
 
 LANGUAGES = ("nl", "fr", "de", "en")
-PERSONAS = "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked"
+PERSONAS = (
+    "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked, "
+    "rekeyed-1.7, and what virtual-card --list names"
+)
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -143,7 +146,9 @@ def _virtual_card(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--vpcd", type=_address, default=("localhost", 35963), metavar="HOST:PORT"
     )
-    command.add_argument("--state", type=Path, metavar="DIR", help="keeps the tries")
+    command.add_argument(
+        "--state", type=Path, metavar="DIR", help="keeps tries and PIN"
+    )
     command.add_argument(
         "--strict", action="store_true", help="the hardest reading of the manuals"
     )

@@ -10,7 +10,7 @@ import threading
 from agent.commands import Failure, Usage, answer
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.counters import Counters, FileCounters
-from cardio.virtual.personas import DEFAULT_PERSONA, PERSONAS
+from cardio.virtual.personas import CATALOGUE, DEFAULT_PERSONA
 from cardio.virtual.profile import Profile, ProfileError, load_profile
 from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
 
@@ -66,12 +66,14 @@ def _list(*, as_json: bool) -> int:
             "applets": list(persona.applets),
             "triesLeft": persona.tries,
             "certificates": persona.certificates,
+            "documentType": persona.identity[0x0F],
         }
-        for persona in PERSONAS.values()
+        for persona in CATALOGUE.values()
     ]
     if as_json:
         answer(json.dumps({"personas": rows}, ensure_ascii=False))
         return 0
-    for persona in PERSONAS.values():
-        answer(f"{persona.name:12} applet {', '.join(persona.applets)}")
+    width = max(map(len, CATALOGUE))
+    for persona in CATALOGUE.values():
+        answer(f"{persona.name:{width}} applet {', '.join(persona.applets)}")
     return 0

@@ -23,8 +23,8 @@ class Applet:
     `personalisation` are the last four bytes of EF(TokenInfo). `key_bits` is what
     EF(PrKDF) says of the keys unless they are at hand. `window` is the number of
     commands that may stand between VERIFY and a non-repudiation signature.
-    `status_query` tells that VERIFY without data costs no try. `is_1_8` stands for
-    the commands and rules that came with EC.
+    `status_query` tells that VERIFY without data costs no try, `id_aid` that DF(ID) has
+    an AID of its own. `is_1_8` stands for the commands and rules that came with EC.
     """
 
     version: str
@@ -35,35 +35,34 @@ class Applet:
     algorithms: Mapping[int, signing.Algorithm]
     window: int = 0
     status_query: bool = True
+    id_aid: bool = False
     is_1_8: bool = False
 
 
-def _of(
-    version: str, atr: bytes, card_data: str, personalisation: str, key_bits: int
-) -> Applet:
-    """Return one of the RSA applets up to 1.1, which are played for reading."""
+def _old(version: str, atr: bytes, card_data: str, personalisation: str) -> Applet:
+    """Return one of the applets up to 1.1, which have RSA keys of 1024 bits."""
     return Applet(
         version=version,
         atr=atr,
         card_data=bytes.fromhex(card_data),
         personalisation=bytes.fromhex(personalisation),
-        key_bits=key_bits,
+        key_bits=1024,
         algorithms=signing.RSA_1_1,
         status_query=False,
+        id_aid=version != "1.0",
     )
 
 
 APPLETS: Mapping[str, Applet] = {
     applet.version: applet
     for applet in (
-        _of(
+        _old(
             "1.0",
             bytes.fromhex("3B9894400AA503010101AD1310"),
             "A5 03 01 01 01 10 00 01 00 01 01",
             "00 01 00 00",
-            1024,
         ),
-        _of("1.1", ATR_1_7, "D0 00 48 01 01 11 00 02 00 01 01", "00 02 00 00", 1024),
+        _old("1.1", ATR_1_7, "D0 00 48 01 01 11 00 02 00 01 01", "00 02 00 00"),
         Applet(
             version="1.7",
             atr=ATR_1_7,
@@ -71,6 +70,7 @@ APPLETS: Mapping[str, Applet] = {
             personalisation=bytes.fromhex("00 03 00 00"),
             key_bits=2048,
             algorithms=signing.RSA_1_7,
+            id_aid=True,
         ),
         Applet(
             version="1.8",

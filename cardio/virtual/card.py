@@ -1,9 +1,9 @@
-"""The virtual card: command bytes in, answer bytes out, as applets 1.7 and 1.8; no I/O.
+"""The virtual card: command bytes in, answer bytes out, as applets 1.0 to 1.8; no I/O.
 
 Written from the applet manuals (chapter 5 for the PIN, chapter 6 for the commands and
-their status words). Applets 1.0 and 1.1 are played as far as reading them needs. Only
-the commands of the public manuals exist, and GET CHALLENGE, which programs send:
-INTERNAL AUTHENTICATE of 1.7 and what personalisation uses answer 6D00.
+their status words). Applets 1.0 and 1.1 are played as 1.7 without what is known to be
+younger. Only the commands of the public manuals exist, and GET CHALLENGE, which
+programs send: INTERNAL AUTHENTICATE of 1.7 and what personalisation uses answer 6D00.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from cardio.virtual.applets import APPLETS
 from cardio.virtual.command import Command, Outbox, Refused
 from cardio.virtual.counters import Counters
 from cardio.virtual.keyring import Environment, KeyRing
-from cardio.virtual.profile import Profile
+from cardio.virtual.profile import Life, Profile
 from cardio.virtual.retries import RetriedPin
 from cardio.virtual.rights import Rights
 from cardio.virtual.tree import Tree
 
 _OK: Final = bytes.fromhex("9000")
 _GET_CHALLENGE = 0x84
-_PERSONALISED = 0x0F
 _CARDHOLDER_PIN = 0x01
+#: Classes that address a logical channel other than 0, which the card has not.
+_OTHER_CHANNELS = (0x01, 0x02, 0x03)
 
 
 class VirtualCard:
@@ -51,8 +52,11 @@ class VirtualCard:
         self._strict = strict
         self._counters = counters or Counters()
         self._pin = RetriedPin(profile, self._counters, strict=strict)
-        self._keys = KeyRing(self._applet, profile.keys, self._counters)
-        self._tree = Tree(profile.files, id_aid=not self._applet.is_1_8)
+        self._active = profile.life is Life.ACTIVE
+        self._keys = KeyRing(
+            self._applet, profile.keys, self._counters, active=self._active
+        )
+        self._tree = Tree(profile.files, id_aid=self._applet.id_aid)
         self._rights = Rights(self._applet.window)
         self._outbox = Outbox()
         self._handlers = self._commands()
@@ -124,6 +128,8 @@ class VirtualCard:
         return answer
 
     def _handler(self, command: Command) -> Callable[[Command], bytes]:
+        if command.ins == INS.SELECT and command.cla in _OTHER_CHANNELS:
+            raise Refused(SW.WRONG_CHANNEL)
         if command.cla not in (0x00, 0x80):
             raise Refused(SW.CLASS_NOT_SUPPORTED)
         handler = self._handlers.get((command.cla, command.ins))
@@ -132,6 +138,9 @@ class VirtualCard:
             raise Refused(SW.CLASS_NOT_SUPPORTED if elsewhere else SW.INS_NOT_SUPPORTED)
         if not self._applet_selected and command.ins != INS.SELECT:
             raise Refused(SW.INS_NOT_SUPPORTED)
+        in_factory = self.profile.life is Life.PERSONALISATION
+        if in_factory and command.ins != INS.GET_CARD_DATA:
+            raise Refused(SW.INS_NOT_SUPPORTED)
         return handler
 
     # --- files -----------------------------------------------------------------------
@@ -139,6 +148,9 @@ class VirtualCard:
     def _select(self, command: Command) -> bytes:
         """P1 02 file identifier, 04 AID, 08 path; no FCI. P2 may be 00 for an AID."""
         if command.p1_p2 in (0x040C, 0x0400):
+            if command.data == APPLET_AID:
+                self._start_session()
+                return _OK
             self._select_application(command.data)
         elif command.p1_p2 == 0x020C and self._applet_selected:
             self._tree.select_fid(command.data)
@@ -146,12 +158,19 @@ class VirtualCard:
             self._tree.select_path(command.data)
         else:
             raise Refused(SW.WRONG_P1P2)
-        return _OK
+        if self._active or not self._applet_selected:
+            return _OK
+        return self._not_activated()
+
+    def _not_activated(self) -> bytes:
+        """A deactivated file: 1.7 selects it with a warning, 1.8 refuses."""
+        if not self._applet.is_1_8:
+            return SW.FILE_DEACTIVATED.to_bytes(2, "big")
+        self._tree.reset()
+        raise Refused(SW.CONDITIONS_OF_USE)
 
     def _select_application(self, aid: bytes) -> None:
-        if aid == APPLET_AID:
-            self._start_session()
-        elif not aid and self._applet.is_1_8:
+        if not aid and self._applet.is_1_8:
             # An empty AID is the card manager's, which knows none of our commands.
             self._start_session()
             self._applet_selected = False
@@ -178,7 +197,10 @@ class VirtualCard:
         return records[: command.p3] + _OK
 
     def _check_access(self) -> None:
-        protected = self._tree.current in self.profile.pin_protected
+        current = self._tree.current
+        if not self._active:
+            raise Refused(SW.CONDITIONS_OF_USE)
+        protected = current in self.profile.pin_protected
         if protected and not self._rights.verified:
             raise Refused(SW.SECURITY_STATUS)
 
@@ -193,7 +215,7 @@ class VirtualCard:
         if not extended:
             command.expect(0x0000)
         data = self.profile.chip_serial + self._applet.card_data
-        data += bytes([_PERSONALISED])
+        data += bytes([self.profile.life.byte])
         if extended:
             data += bytes([self.tries_left, 0xFF, 0xFF])
         if command.p3 != len(data):
@@ -216,7 +238,7 @@ class VirtualCard:
         # Up to applet 1.1 an empty VERIFY is a wrong PIN.
         block = command.body(8) if command.p3 else b""
         with self._comparing():
-            self._pin.compare(block)
+            self._pin.verify(block)
         return _OK
 
     def _change(self, command: Command) -> bytes:
@@ -233,7 +255,7 @@ class VirtualCard:
         self._counts = False
         try:
             yield
-        except Refused:
+        except (Refused, OSError):
             self._rights.drop()
             raise
         self._rights.grant()
@@ -246,8 +268,9 @@ class VirtualCard:
             raise Refused(0x63C0 | self.tries_left)
         return _OK
 
-    def _reset_retry_counter(self, _command: Command) -> bytes:
+    def _reset_retry_counter(self, command: Command) -> bytes:
         """Named in the manual of 1.8 only; needs a role that no program has."""
+        _check_pin_reference(command)
         raise Refused(SW.SECURITY_STATUS)
 
     def _log_off(self, command: Command) -> bytes:

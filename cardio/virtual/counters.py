@@ -1,4 +1,4 @@
-"""What a chip remembers without power: tries left, chip authentications.
+"""What a chip remembers without power: tries left, chip authentications, a chosen PIN.
 
 `Counters` lives with the card object; `FileCounters` touches one small file.
 """
@@ -8,26 +8,36 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from cardio.virtual.settings import MAX_TRIES, is_pin
 
 
 @dataclass
 class Counters:
-    """Tries left (None: still as personalised) and INTERNAL AUTHENTICATE calls."""
+    """Tries left, INTERNAL AUTHENTICATE calls, and the PIN that was chosen.
+
+    `tries` and `pin` are None as long as they are as personalised.
+    """
 
     tries: int | None = None
     authentications: int = 0
+    pin: str | None = field(default=None, repr=False)
 
     def save(self) -> None:
         """Make the present values last; OSError when that fails."""
 
 
 class FileCounters(Counters):
-    """Counters of one card, by its chip number, that survive restarts in `folder`.
+    """The memory of one card, by its chip number, that survives restarts in `folder`.
 
-    Raises OSError when the folder cannot be used, ValueError when the card's file in
-    it is damaged. The PIN itself is not kept: a changed one ends with the process.
+    A PIN that CHANGE REFERENCE DATA set is kept in clear, readable by the owner alone:
+    it is the test PIN of a card of nobody's. It goes before the one that the card is
+    personalised with. Deleting the file makes the card as new.
+
+    Raises OSError when the folder or the file in it cannot be read and written,
+    ValueError when the file is damaged.
     """
 
     def __init__(self, folder: Path, chip_serial: bytes) -> None:
@@ -36,21 +46,39 @@ class FileCounters(Counters):
         self._path = folder / f"{chip_serial.hex()}.json"
         if self._path.exists():
             self._load()
+        # A memory that cannot be written should show before the card is played.
+        self.save()
 
     def _load(self) -> None:
         try:
             stored = json.loads(self._path.read_bytes())
             tries, calls = stored["tries"], stored["authentications"]
-        except (ValueError, LookupError, TypeError) as error:
+            pin = stored.get("pin")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(f"{self._path} is damaged") from error
-        if type(tries) is not int or type(calls) is not int or tries < 0 or calls < 0:
+        if not (_is_count(calls) and (tries is None or _is_count(tries, MAX_TRIES))):
             raise ValueError(f"{self._path} is damaged")
-        self.tries, self.authentications = tries, calls
+        if pin is not None and not (isinstance(pin, str) and is_pin(pin)):
+            raise ValueError(f"{self._path} is damaged")
+        self.tries, self.authentications, self.pin = tries, calls, pin
 
     def save(self) -> None:
-        """Replace the file in one step."""
-        values = {"tries": self.tries, "authentications": self.authentications}
+        """Replace the file in one step, as one that its owner alone can read."""
+        values = {
+            "tries": self.tries,
+            "authentications": self.authentications,
+            "pin": self.pin,
+        }
         handle, new = tempfile.mkstemp(dir=self._path.parent, prefix=".new-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(values, file)
-        Path(new).replace(self._path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(values, file)
+            Path(new).replace(self._path)
+        except OSError:
+            Path(new).unlink(missing_ok=True)
+            raise
+
+
+def _is_count(value: object, highest: int | None = None) -> bool:
+    """Tell whether a stored value is a whole number from 0 on."""
+    return type(value) is int and value >= 0 and (highest is None or value <= highest)

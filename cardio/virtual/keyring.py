@@ -46,11 +46,18 @@ class KeyRing:
     """Keys 81 (basic), 82 (authentication) and 83 (non-repudiation)."""
 
     def __init__(
-        self, applet: Applet, keys: Mapping[Key, PrivateKey], counters: Counters
+        self,
+        applet: Applet,
+        keys: Mapping[Key, PrivateKey],
+        counters: Counters,
+        *,
+        active: bool,
     ) -> None:
+        """Keys that are not `active` answer 6985 to whatever would use them."""
         self._algorithms = applet.algorithms
         self._keys = keys
         self._counters = counters
+        self._active = active
 
     def environment(self, template: bytes) -> Environment:
         """Take MSE:SET's data, `04 80 algorithm 84 key`.
@@ -65,10 +72,15 @@ class KeyRing:
             raise Refused(SW.WRONG_DATA)
         for key in _SIGNATURE_KEYS:
             if key == number and key in self._keys:
+                self._check_active()
                 return Environment(
                     algorithm, self._keys[key], once=key == Key.AUTHENTICATION
                 )
         raise Refused(SW.REFERENCE_NOT_FOUND)
+
+    def _check_active(self) -> None:
+        if not self._active:
+            raise Refused(SW.CONDITIONS_OF_USE)
 
     def authenticate_chip(self, command: Command) -> bytes:
         """Sign INTERNAL AUTHENTICATE's challenge, `94 length digest`, as it stands."""
@@ -79,6 +91,7 @@ class KeyRing:
         challenge = command.body(2 + length)
         if challenge[:2] != bytes([0x94, length]):
             raise Refused(SW.WRONG_DATA)
+        self._check_active()
         if self._counters.authentications >= MAX_AUTHENTICATIONS:
             raise Refused(SW.CONDITIONS_OF_USE)
         self._counters.authentications += 1

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from cardio import tlv
 from cardio.files import EF, Key
 from cardio.virtual import cache, pki
-from cardio.virtual.personas import Persona
+from cardio.virtual.persona import Persona
 
 #: Zero bytes behind a certificate, and in place of an absent one (card content 4.3).
 _PADDING = {"1.7": 50, "1.8": 1100}
@@ -69,14 +69,14 @@ def chip_serial(of: str) -> bytes:
 
 def _fingerprint(persona: Persona, applet: str) -> str:
     """Return what the card is made from, so that a change makes it anew."""
-    root = pki.hierarchy(pki.kind_of(applet)).root.certificate
+    root = _authority(persona, applet).root.certificate
     values = (
         pki.GENERATOR,
         applet,
         root.fingerprint(hashes.SHA256()).hex(),
-        repr(sorted(persona.identity.items())),
+        repr(sorted(persona.texts(applet).items())),
         repr(sorted(persona.address.items())),
-        repr((persona.valid, persona.certificates, persona.foreigner)),
+        repr((persona.valid, persona.foreigner, _holders_files(persona))),
         hashlib.sha256(_photo(persona)).hexdigest(),
     )
     return hashlib.sha256("\n".join(values).encode()).hexdigest()
@@ -122,7 +122,7 @@ def _usable(entry: cache.Entry, made_from: str) -> bool:
 
 def _make(persona: Persona, applet: str) -> Personalised:
     kind = pki.kind_of(applet)
-    authority = pki.hierarchy(kind)
+    authority = _authority(persona, applet)
     issuer = authority.foreigner_ca if persona.foreigner else authority.citizen_ca
     keys = {Key.BASIC: pki.new_key(kind)} if kind == "ec" else {}
     certificates = {
@@ -130,16 +130,34 @@ def _make(persona: Persona, applet: str) -> Personalised:
         EF.ROOT: authority.root.certificate,
         EF.RRN: authority.rrn.certificate,
     }
-    if persona.certificates:
-        for key, ef in _HOLDER.items():
-            keys[key] = pki.new_key(kind)
-            certificates[ef] = _holder(persona, issuer, key, keys[key])
+    for key, ef in _holders_files(persona).items():
+        keys[key] = pki.new_key(kind)
+        certificates[ef] = _holder(persona, issuer, key, keys[key])
     files = dict.fromkeys(_HOLDER.values(), bytes(_ABSENT[applet]))
     files |= {ef: _stored(ef, one, applet) for ef, one in certificates.items()}
     files[EF.PHOTO] = _photo(persona)
-    if kind == "ec":
+    if Key.BASIC in keys:
         files[EF.BASIC_KEY] = _public(keys[Key.BASIC])
     return Personalised(files | _signed(persona, applet, files, authority), keys)
+
+
+def _authority(persona: Persona, applet: str) -> pki.Hierarchy:
+    """Return who issues certificates for this card and signs its files.
+
+    A re-keyed card of 1.7 keeps its RSA keys under an EC hierarchy (addendum to the
+    card content for applet 1.7).
+    """
+    return pki.hierarchy("ec" if persona.rekeyed else pki.kind_of(applet))
+
+
+def _holders_files(persona: Persona) -> dict[Key, EF]:
+    """Return the keys that the holder has, and the files of their certificates."""
+    return {
+        key: ef
+        for key, ef in _HOLDER.items()
+        if persona.certificates
+        and (persona.non_repudiation or key != Key.NON_REPUDIATION)
+    }
 
 
 def _signed(
@@ -168,12 +186,13 @@ def _identity(
     """Return the identity file's fields in the order of their tags.
 
     Photo and key are hashed with SHA-384 on 1.8; on 1.7 the photo with SHA-256, as on
-    its later cards, whose identity is signed with SHA-256, too. The file structure
+    its later cards, whose identity is signed with SHA-256, too; re-keying does not
+    touch the identity file. The file structure
     version (tag 00) is left out, although card content 5.4 lists it: no published card
     file begins with it, and programs exist that stop at the first zero byte.
     """
     hashed = hashlib.sha384 if applet == "1.8" else hashlib.sha256
-    fields = _encoded(persona.identity)
+    fields = _encoded(persona.texts(applet))
     fields[0x02] = chip_serial(f"{persona.name} {applet}")
     fields[0x11] = hashed(files[EF.PHOTO]).digest()
     if applet == "1.8":

@@ -8,138 +8,17 @@ enough births for.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-_YEAR = datetime.datetime.now(datetime.UTC).year
-
-
-@dataclass(frozen=True)
-class Persona:
-    """One card holder and the card's particulars.
-
-    `identity` holds the texts of EF(ID#RN) by tag, without what only a chip can give:
-    its number (02) and the hashes of photo (11) and basic key (1A). `address` holds
-    those of EF(ID#Address). `valid` are the card's and the certificates' first and
-    last day. `applets` are those that such a card exists with, its own first.
-    `certificates` is False where the holder's keys and certificates are absent.
-    """
-
-    name: str
-    applets: tuple[str, ...]
-    birth: datetime.date
-    valid: tuple[datetime.date, datetime.date]
-    identity: Mapping[int, str] = field(repr=False)
-    address: Mapping[int, str] = field(repr=False)
-    tries: int = 3
-    certificates: bool = True
-    foreigner: bool = False
-    photo: str = "adult.jpg"
-
-    @property
-    def applet(self) -> str:
-        """The applet of the card unless another is asked for."""
-        return self.applets[0]
-
-    @property
-    def surname(self) -> str:
-        """The surname (tag 07)."""
-        return self.identity[0x07]
-
-    @property
-    def given_names(self) -> str:
-        """The first two given names (tag 08)."""
-        return self.identity[0x08]
-
-    @property
-    def national_number(self) -> str:
-        """Eleven digits (tag 06)."""
-        return self.identity[0x06]
-
-
-def national_number(birth: datetime.date, order: int) -> str:
-    """Return date, order number (odd: man, even: woman) and check digits."""
-    nine = f"{birth:%y%m%d}{order:03}"
-    century = 2_000_000_000 if birth.year >= 2000 else 0
-    return f"{nine}{97 - (century + int(nine)) % 97:02}"
-
-
-def _card_number(ten: str) -> str:
-    """Return a citizen's card number: ten digits and their remainder by 97."""
-    return f"{ten}{int(ten) % 97 or 97:02}"
-
-
-def _day(text: str) -> datetime.date:
-    return datetime.date.fromisoformat(text)
-
-
-_TEN_YEARS = (_day(f"{_YEAR - 2}-03-11"), _day(f"{_YEAR + 8}-03-11"))
-_CITIZEN = ("1.8", "1.7")
-
-
-def _persona(
-    name: str,
-    *,
-    card: str,
-    birth: datetime.date,
-    written: str,
-    sex: str,
-    surname: str,
-    given: str,
-    initial: str = "",
-    nationality: str,
-    birthplace: str,
-    issued_at: str,
-    address: tuple[str, str, str],
-    valid: tuple[datetime.date, datetime.date] = _TEN_YEARS,
-    applets: tuple[str, ...] = _CITIZEN,
-    noble: str = "",
-    document: str = "1",
-    more: Mapping[int, str] | None = None,
-    tries: int = 3,
-    certificates: bool = True,
-    foreigner: bool = False,
-    photo: str = "adult.jpg",
-) -> Persona:
-    """Put a persona together from readable values; `written` is the birth date."""
-    texts = {
-        0x01: card,
-        0x03: f"{valid[0]:%d.%m.%Y}",
-        0x04: f"{valid[1]:%d.%m.%Y}",
-        0x05: issued_at,
-        0x06: national_number(birth, 997 if sex == "M" else 998),
-        0x07: surname,
-        0x08: given,
-        0x09: initial,
-        0x0A: nationality,
-        0x0B: birthplace,
-        0x0C: written,
-        0x0D: sex,
-        0x0E: noble,
-        0x0F: document,
-        0x10: "0",
-        **(more or {}),
-    }
-    return Persona(
-        name=name,
-        applets=applets,
-        valid=valid,
-        birth=birth,
-        identity=texts,
-        address=dict(enumerate(address, start=1)),
-        tries=tries,
-        certificates=certificates,
-        foreigner=foreigner,
-        photo=photo,
-    )
-
+from cardio.virtual.documents import DOCUMENTS
+from cardio.virtual.persona import YEAR, Persona, card_number, day, person
 
 _ALL = (
-    _persona(
+    person(
         "adult",
-        card=_card_number("5920000100"),
-        birth=_day("1985-03-07"),
+        card=card_number("5920000100"),
+        birth=day("1985-03-07"),
         written="07 MAAR 1985",
         sex="V",
         surname="Voorbeeld",
@@ -150,10 +29,10 @@ _ALL = (
         issued_at="Gent",
         address=("Teststraat 12 bus 3", "9000", "Gent"),
     ),
-    _persona(
+    person(
         "adult-1.7",
-        card=_card_number("5917000200"),
-        birth=_day("1979-06-03"),
+        card=card_number("5917000200"),
+        birth=day("1979-06-03"),
         written="03 JUIN 1979",
         sex="M",
         surname="Essai-Dupont",
@@ -164,13 +43,13 @@ _ALL = (
         issued_at="Bruxelles",
         address=("Rue de l'Épreuve 7", "1000", "Bruxelles"),
         applets=("1.7",),
-        valid=(_day(f"{_YEAR - 7}-09-02"), _day(f"{_YEAR + 3}-09-02")),
+        valid=(day(f"{YEAR - 7}-09-02"), day(f"{YEAR + 3}-09-02")),
     ),
     # Document type 36 (F+ in the layout of Regulation 1030/2002) came with applet 1.8.
-    _persona(
+    person(
         "foreigner",
         card="B000000300",
-        birth=_day("1992-03-17"),
+        birth=day("1992-03-17"),
         written="17.MÄR.1992",
         sex="W",
         surname="Testouri Beispiel",
@@ -194,15 +73,15 @@ _ALL = (
             0x1C: "C",
             0x1D: "",
             0x1E: "",
-            0x1F: f"01.06.{_YEAR - 3}",
+            0x1F: f"01.06.{YEAR - 3}",
         },
         foreigner=True,
     ),
-    _persona(
+    person(
         "kids",
-        card=_card_number("6100000400"),
-        birth=_day(f"{_YEAR - 8}-10-09"),
-        written=f"09 OKT  {_YEAR - 8}",
+        card=card_number("6100000400"),
+        birth=day(f"{YEAR - 8}-10-09"),
+        written=f"09 OKT  {YEAR - 8}",
         sex="M",
         surname="Voorbeeld",
         given="Milan",
@@ -210,16 +89,16 @@ _ALL = (
         birthplace="Gent",
         issued_at="Gent",
         address=("Teststraat 12 bus 3", "9000", "Gent"),
-        valid=(_day(f"{_YEAR - 1}-03-11"), _day(f"{_YEAR + 2}-03-11")),
+        valid=(day(f"{YEAR - 1}-03-11"), day(f"{YEAR + 2}-03-11")),
         document="6",
         certificates=False,
         photo="child.jpg",
     ),
     # Each text as long as its field allows, in characters and in bytes.
-    _persona(
+    person(
         "long-names",
-        card=_card_number("5920000500"),
-        birth=_day("1990-09-15"),
+        card=card_number("5920000500"),
+        birth=day("1990-09-15"),
         written="15 SEPT 1990",
         sex="F",
         surname="Vôörbëëldñààm-Prœfpérsööñ d'Ûîtgèströkkèñ Ôûtrè-Lôñgûé Ëxémplê",
@@ -236,10 +115,10 @@ _ALL = (
         ),
     ),
     # Young people get cards for five years: this one ran out in 2025.
-    _persona(
+    person(
         "expired",
-        card=_card_number("5920000600"),
-        birth=_day("2004-02-28"),
+        card=card_number("5920000600"),
+        birth=day("2004-02-28"),
         written="28 FEB  2004",
         sex="M",
         surname="Verlopen",
@@ -249,12 +128,12 @@ _ALL = (
         birthplace="Brugge",
         issued_at="Brugge",
         address=("Oude Toetsweg 1", "8000", "Brugge"),
-        valid=(_day("2020-10-05"), _day("2025-10-05")),
+        valid=(day("2020-10-05"), day("2025-10-05")),
     ),
-    _persona(
+    person(
         "one-try",
-        card=_card_number("5920000700"),
-        birth=_day("1981-12-21"),
+        card=card_number("5920000700"),
+        birth=day("1981-12-21"),
         written="21 DEC  1981",
         sex="M",
         surname="Laatstekans",
@@ -266,10 +145,10 @@ _ALL = (
         address=("Proefplein 1", "2800", "Mechelen"),
         tries=1,
     ),
-    _persona(
+    person(
         "blocked",
-        card=_card_number("5920000800"),
-        birth=_day("1996-08-13"),
+        card=card_number("5920000800"),
+        birth=day("1996-08-13"),
         written="13.AUG. 1996",
         sex="W",
         surname="Gesperrt",
@@ -281,9 +160,52 @@ _ALL = (
         address=("Musterstraße 9", "4780", "Sankt Vith"),
         tries=0,
     ),
+    # What 1.7 cards became that outlived their CA: only what can be written after issue
+    # (certificates, both signatures) is of the EC hierarchy.
+    replace(
+        person(
+            "rekeyed-1.7",
+            card=card_number("5917000900"),
+            birth=day("1974-11-19"),
+            written="19 NOV  1974",
+            sex="V",
+            surname="Sleutelmans",
+            given="Sofie Anna",
+            initial="C",
+            nationality="Belg",
+            birthplace="Kortrijk",
+            issued_at="Kortrijk",
+            address=("Voorbeeldlaan 21", "8500", "Kortrijk"),
+            applets=("1.7",),
+            valid=(day(f"{YEAR - 7}-05-14"), day(f"{YEAR + 3}-05-14")),
+        ),
+        rekeyed=True,
+    ),
 )
 
-#: Every persona by its name.
+_NOT_ACTIVATED = replace(
+    person(
+        "not-activated",
+        card=card_number("5920001000"),
+        birth=day("1968-02-05"),
+        written="05 FEV  1968",
+        sex="M",
+        surname="Enattente",
+        given="Paul Louis",
+        nationality="Belge",
+        birthplace="Namur",
+        issued_at="Namur",
+        address=("Rue du Modèle 30", "5000", "Namur"),
+    ),
+    active=False,
+)
+
+#: Every person whose card can be read, by name.
 PERSONAS: Mapping[str, Persona] = {persona.name: persona for persona in _ALL}
+#: Every card that can be named: a card that cannot be read, and foreigners' documents,
+#: besides the people.
+CATALOGUE: Mapping[str, Persona] = {
+    persona.name: persona for persona in (*_ALL, _NOT_ACTIVATED, *DOCUMENTS)
+}
 #: The one that is taken when none is named.
 DEFAULT_PERSONA = "adult"

@@ -1,10 +1,10 @@
 """The test PKI behind the virtual cards; touches the cache of test keys.
 
 Two hierarchies like the real ones: RSA-2048 with SHA-256 behind applet 1.7, EC P-384
-with SHA-384 behind 1.8. In each, a root has issued a Citizen CA, a Foreigner CA and the
-RRN certificate that signs identity files. Every name says TEST. Keys are made on first
-use and kept in the user's cache folder. No certificate names a CRL, OCSP or caIssuers
-address: there is nobody to ask.
+with SHA-384 behind 1.8 and behind re-keyed cards of 1.7. In each, a root has issued a
+Citizen CA, a Foreigner CA and the RRN certificate that signs identity files. Every name
+says TEST. Keys are made on first use and kept in the user's cache folder. No
+certificate names a CRL, OCSP or caIssuers address: there is nobody to ask.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ test_issuers.__test__ = False  # type: ignore[attr-defined]
 
 
 def kind_of(applet: str) -> Kind:
-    """Return the hierarchy that issues cards of an applet."""
+    """Return the kind of an applet's own keys, and of who issued the card at first."""
     return "ec" if applet == "1.8" else "rsa"
 
 

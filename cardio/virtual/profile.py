@@ -7,10 +7,11 @@ can sign. What is missing there is missing on the card.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -20,7 +21,8 @@ from cardio.errors import MalformedData
 from cardio.files import EF, Key
 from cardio.virtual import personalise, pkcs15, pki
 from cardio.virtual.applets import APPLETS, Applet
-from cardio.virtual.personas import DEFAULT_PERSONA, PERSONAS, Persona
+from cardio.virtual.persona import Persona
+from cardio.virtual.personas import CATALOGUE, DEFAULT_PERSONA, PERSONAS
 from cardio.virtual.settings import (
     DEFAULT_PIN,
     MAX_TRIES,
@@ -35,6 +37,7 @@ __all__ = [
     "DEFAULT_PIN",
     "MAX_TRIES",
     "ImpossibleApplet",
+    "Life",
     "Profile",
     "ProfileError",
     "UnknownPersona",
@@ -56,7 +59,8 @@ class UnknownPersona(ProfileError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name!r} is neither a persona ({', '.join(PERSONAS)}) nor a card folder"
+            f"{name!r} is neither a persona ({', '.join(PERSONAS)}, or another that "
+            "virtual-card --list names) nor a card folder"
         )
         self.name = name
 
@@ -75,13 +79,31 @@ class ImpossibleApplet(ProfileError):
         self.possible = possible
 
 
+@enum.unique
+class Life(enum.Enum):
+    """How far a card came on its way from the factory to its holder (manuals 2)."""
+
+    PERSONALISATION = "personalisation"
+    """SELECTABLE: GET CARD DATA alone works, the rest answers 6D00."""
+    DEACTIVATED = "deactivated"
+    """Personalised; files and keys wait for the activation at the town hall."""
+    ACTIVE = "active"
+    """In its holder's hands."""
+
+    @property
+    def byte(self) -> int:
+        """What GET CARD DATA tells: 0F for everything that is personalised."""
+        return 0x07 if self is Life.PERSONALISATION else 0x0F
+
+
 @dataclass(frozen=True)
 class Profile:
     """A card before it is powered: content, keys, PIN (a test PIN) and tries left.
 
     `files` are as stored, padding included; an EF that is not in it is absent. Reading
     a file of `pin_protected` takes a verified PIN: no issued card has one, but the
-    manuals' table of PIN sequences does.
+    manuals' table of PIN sequences does. `life` is ACTIVE on every card that was handed
+    out; a card folder has no place for it.
     """
 
     name: str
@@ -93,6 +115,7 @@ class Profile:
     pin: str = field(default=DEFAULT_PIN, repr=False)
     tries: int = MAX_TRIES
     pin_protected: frozenset[EF] = frozenset()
+    life: Life = Life.ACTIVE
 
 
 def load_profile(
@@ -108,7 +131,7 @@ def load_profile(
     """
     if pin is not None and not is_pin(pin):
         raise ProfileError("the PIN of a card has 4 to 12 digits")
-    persona = PERSONAS.get(str(name_or_folder))
+    persona = CATALOGUE.get(str(name_or_folder))
     if persona is not None:
         return _from_persona(persona, applet, pin)
     folder = Path(name_or_folder)
@@ -118,7 +141,12 @@ def load_profile(
 
 
 def write_profile(profile: Profile, folder: Path) -> None:
-    """Write a card as a folder that `load_profile` reads; keys for the owner alone."""
+    """Write a card as a folder that `load_profile` reads; keys for the owner alone.
+
+    Raises ProfileError for a card that was not activated: no file of a folder says so.
+    """
+    if profile.life is not Life.ACTIVE:
+        raise ProfileError(f"{profile.name}: a card folder holds activated cards only")
     folder.mkdir(parents=True, exist_ok=True)
     for ef, data in profile.files.items():
         if ef.file_name is not None:
@@ -148,7 +176,7 @@ def _from_persona(persona: Persona, applet: str | None, pin: str | None) -> Prof
     if applet not in persona.applets:
         raise ImpossibleApplet(persona.name, applet, persona.applets)
     card = personalise.personalise(persona, applet)
-    return _complete(
+    profile = _complete(
         name=persona.name,
         applet=APPLETS[applet],
         atr=APPLETS[applet].atr,
@@ -157,6 +185,7 @@ def _from_persona(persona: Persona, applet: str | None, pin: str | None) -> Prof
         pin=pin or DEFAULT_PIN,
         tries=persona.tries,
     )
+    return profile if persona.active else replace(profile, life=Life.DEACTIVATED)
 
 
 def _complete(

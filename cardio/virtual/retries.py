@@ -1,4 +1,4 @@
-"""The cardholder PIN: its block, its retry counter; touches the card's counters.
+"""The cardholder PIN: its block, its retry counter; touches the card's memory.
 
 Source: applet manuals, VERIFY and CHANGE REFERENCE DATA. The PIN of a virtual card is
 a test PIN and no secret.
@@ -16,7 +16,7 @@ class RetriedPin:
     """The PIN with reference 01."""
 
     def __init__(self, profile: Profile, counters: Counters, *, strict: bool) -> None:
-        self._block = pin_block(profile.pin)
+        self._personalised_block = pin_block(profile.pin)
         self._personalised_tries = profile.tries
         self._counters = counters
         self._strict = strict
@@ -26,6 +26,18 @@ class RetriedPin:
         """How often a wrong PIN is still taken."""
         tries = self._counters.tries
         return self._personalised_tries if tries is None else tries
+
+    @property
+    def _block(self) -> bytes:
+        pin = self._counters.pin
+        return self._personalised_block if pin is None else pin_block(pin)
+
+    def verify(self, block: bytes) -> None:
+        """Take a PIN block as `compare`; the right one frees INTERNAL AUTHENTICATE."""
+        self.compare(block)
+        if self._counters.authentications:
+            self._counters.authentications = 0
+            self._counters.save()
 
     def compare(self, block: bytes) -> None:
         """Take a PIN block, or refuse it with 63Cx, 6983 when no tries are left.
@@ -41,20 +53,33 @@ class RetriedPin:
                 raise Refused(SW.PIN_BLOCKED)
             raise Refused(0x63C0 | self.tries_left)
         self._counters.tries = MAX_TRIES
-        self._counters.authentications = 0
         self._counters.save()
 
     def change(self, old: bytes, new: bytes) -> None:
-        """Replace the PIN; a new one of a wrong form costs no try."""
+        """Replace the PIN for good; a new one of a wrong form costs no try.
+
+        A memory that fails keeps the old PIN: the change is atomic.
+        """
         if self.tries_left and not is_pin_block(new):
             raise Refused(SW.WRONG_DATA)
         self.compare(old)
-        self._block = new
+        before, self._counters.pin = self._counters.pin, pin_of(new)
+        try:
+            self._counters.save()
+        except OSError:
+            self._counters.pin = before
+            raise
 
 
 def pin_block(pin: str) -> bytes:
     """Return the 8 bytes of a test PIN: 2, number of digits, digits, F to the end."""
     return bytes.fromhex(f"2{len(pin):X}{pin}".ljust(16, "F"))
+
+
+def pin_of(block: bytes) -> str:
+    """Return the digits of a test PIN; the inverse of `pin_block`."""
+    nibbles = block.hex()
+    return nibbles[2 : 2 + int(nibbles[1], 16)]
 
 
 def is_pin_block(block: bytes) -> bool:

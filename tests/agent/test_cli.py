@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 
 from cardio.files import EF
-from cardio.virtual.personas import PERSONAS
+from cardio.virtual.personas import CATALOGUE, PERSONAS
 from cardio.virtual.profile import load_profile
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
@@ -96,9 +96,9 @@ def test_virtual_card_without_a_reader_fails() -> None:
 def test_personas_can_be_listed() -> None:
     """--list names all personas, for people and for programs."""
     text = run("virtual-card", "--list").stdout
-    assert all(name in text for name in PERSONAS)
+    assert all(name in text for name in CATALOGUE)
     listed = json.loads(run("virtual-card", "--list", "--json").stdout)
-    assert [row["name"] for row in listed["personas"]] == list(PERSONAS)
+    assert [row["name"] for row in listed["personas"]] == list(CATALOGUE)
 
 
 # --- card ----------------------------------------------------------------------------
@@ -128,6 +128,14 @@ def test_card_read_gives_what_the_card_holds(persona: str, tmp_path: Path) -> No
     again = run(*arguments, "--photo", str(file))
     assert again.returncode == 1
     assert "is there already" in again.stderr
+
+
+def test_a_card_that_is_not_activated_is_told() -> None:
+    """The person hears where to go, and gets no half-read data."""
+    result = run("card", "read", "--card", "virtual:not-activated", "--lang", "en")
+    assert result.returncode == 1
+    assert "not activated yet. Take it to your municipality" in result.stderr
+    assert not result.stdout
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cardio import tlv
 from cardio.files import EF
 from cardio.virtual.profile import load_profile
+from tests.cardio.opensc.conftest import Finished, Run
 from tests.rig.pcscd import Pcscd
 
 pytestmark = [
@@ -31,33 +29,6 @@ CERTIFICATES = {
     "06": EF.ROOT,
 }
 APPLETS = pytest.mark.parametrize("persona", ["adult", "adult-1.7"])
-
-Finished = subprocess.CompletedProcess[bytes]
-Run = Callable[..., Finished]
-
-
-@pytest.fixture
-def run(pcscd: Pcscd, tmp_path: Path) -> Run:
-    """Run a program of OpenSC against the private service, without its caches."""
-    settings = tmp_path / "opensc.conf"
-    settings.write_text(
-        "app default { framework pkcs15 { use_file_caching = no; } }\n",
-        encoding="ascii",
-    )
-    environment = {
-        **os.environ,
-        **pcscd.env,
-        "OPENSC_CONF": str(settings),
-        "HOME": str(tmp_path),
-        "LANG": "C",
-    }
-
-    def call(*words: str | Path) -> Finished:
-        return subprocess.run(
-            words, env=environment, capture_output=True, timeout=60, check=False
-        )
-
-    return call
 
 
 def bare(data: bytes) -> bytes:

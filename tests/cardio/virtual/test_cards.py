@@ -20,12 +20,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cardio.files import EF, Key
 from cardio.tlv import der_length, encode, parse
 from cardio.virtual import pki
-from cardio.virtual.personas import PERSONAS
+from cardio.virtual.persona import Persona
+from cardio.virtual.personas import CATALOGUE
 from cardio.virtual.profile import Profile, load_profile
 
 CARDS = pytest.mark.parametrize(
     ("name", "applet"),
-    [(name, applet) for name, one in PERSONAS.items() for applet in one.applets],
+    [(name, applet) for name, one in CATALOGUE.items() for applet in one.applets],
 )
 CERTIFICATES = (EF.AUTHENTICATION, EF.SIGNATURE, EF.CA, EF.ROOT, EF.RRN)
 
@@ -100,12 +101,11 @@ def test_tags_ascend(name: str, applet: str) -> None:
 @CARDS
 def test_texts_are_the_personas(name: str, applet: str) -> None:
     """Every text of the persona stands on the card, and no other tag does."""
-    persona = PERSONAS[name]
+    persona = CATALOGUE[name]
     files = load_profile(name, applet=applet).files
     fields = parse(files[EF.IDENTITY])
-    assert {tag: fields.pop(tag).decode() for tag in persona.identity} == (
-        persona.identity
-    )
+    texts = persona.texts(applet)
+    assert {tag: fields.pop(tag).decode() for tag in texts} == texts
     assert set(fields) == {0x02, 0x11} | ({0x1A} if applet == "1.8" else set())
     address = {tag: data.decode() for tag, data in parse(files[EF.ADDRESS]).items()}
     assert address == persona.address
@@ -115,7 +115,7 @@ def test_texts_are_the_personas(name: str, applet: str) -> None:
 @CARDS
 def test_certificates(name: str, applet: str) -> None:
     """Root, CA and RRN as the real ones are; the holder's keys are the card's."""
-    persona, profile = PERSONAS[name], load_profile(name, applet=applet)
+    persona, profile = CATALOGUE[name], load_profile(name, applet=applet)
     root, ca, rrn = (certificate(profile, ef) for ef in (EF.ROOT, EF.CA, EF.RRN))
     root.verify_directly_issued_by(root)
     ca.verify_directly_issued_by(root)
@@ -126,12 +126,19 @@ def test_certificates(name: str, applet: str) -> None:
     assert common_name(ca) == f"TEST {kind} CA"
     assert "TEST" in common_name(root)
     for key, ef in _HOLDER.items():
-        if not persona.certificates:
+        if ef not in holders(persona):
             assert key not in profile.keys
             continue
         own = certificate(profile, ef)
         own.verify_directly_issued_by(ca)
         assert own.public_key() == profile.keys[key].public_key()
+
+
+def holders(persona: Persona) -> set[EF]:
+    """Return the holder's certificates that a persona's card has."""
+    if not persona.certificates:
+        return set()
+    return {EF.AUTHENTICATION} | ({EF.SIGNATURE} if persona.non_repudiation else set())
 
 
 _HOLDER = {Key.AUTHENTICATION: EF.AUTHENTICATION, Key.NON_REPUDIATION: EF.SIGNATURE}
@@ -183,7 +190,7 @@ def test_certificate_profiles(applet: str) -> None:
 @pytest.mark.parametrize("name", ["adult", "foreigner", "long-names"])
 def test_holder_subject(name: str) -> None:
     """Country, name and purpose, surname, given names, national number."""
-    persona, profile = PERSONAS[name], load_profile(name)
+    persona, profile = CATALOGUE[name], load_profile(name)
     own = certificate(profile, EF.AUTHENTICATION)
     values = {attribute.oid: attribute.value for attribute in own.subject}
     assert values[NameOID.COUNTRY_NAME] == "BE"
@@ -201,7 +208,7 @@ def test_holder_subject(name: str) -> None:
 @CARDS
 def test_certificates_run_as_long_as_the_card(name: str, applet: str) -> None:
     """Only `expired` has run out, card and certificates alike."""
-    persona = PERSONAS[name]
+    persona = CATALOGUE[name]
     now = datetime.now(UTC)
     assert (persona.valid[0] <= now.date() <= persona.valid[1]) is (name != "expired")
     if persona.certificates:
@@ -215,12 +222,12 @@ def test_openssl_believes_the_chain(name: str, applet: str, tmp_path: Path) -> N
     """Another program accepts the holder's certificate under the root, at its time."""
     profile = load_profile(name, applet=applet)
     leaves: dict[str, list[str]] = {"RRN": []}
-    if PERSONAS[name].certificates:
-        leaves["AUTHENTICATION"] = leaves["SIGNATURE"] = ["-untrusted", "CA.pem"]
+    for ef in holders(CATALOGUE[name]):
+        leaves[ef.name] = ["-untrusted", "CA.pem"]
     for ef in (EF.CA, EF.ROOT, *(EF[leaf] for leaf in leaves)):
         pem = certificate(profile, ef).public_bytes(Encoding.PEM)
         (tmp_path / f"{ef.name}.pem").write_bytes(pem)
-    first = PERSONAS[name].valid[0]
+    first = CATALOGUE[name].valid[0]
     moment = int(
         datetime(first.year, first.month, first.day + 1, tzinfo=UTC).timestamp()
     )
@@ -243,7 +250,7 @@ def test_padding(name: str, applet: str) -> None:
         zeros |= {EF.ROOT: 0, EF.RRN: 0}
     for ef in CERTIFICATES:
         data = profile.files[ef]
-        if ef in _HOLDER.values() and not PERSONAS[name].certificates:
+        if ef in _HOLDER.values() and ef not in holders(CATALOGUE[name]):
             assert data == bytes(2500 if applet == "1.8" else 1300)
         else:
             assert data[der_length(data[:6]) :] == bytes(zeros[ef])
@@ -294,7 +301,7 @@ PRKDF = {
 CDF = {
     "1.7": (
         "302C30170C0E41757468656E7469636174696F6E030206C00401013003040102"
-        "A10C300A300804063F00DF005038"
+        "A10C300A300804063F00DF005038",
         "302730120C095369676E6174757265030206C00401013003040103"
         "A10C300A300804063F00DF005039",
         "3023300B0C024341030206C004010130060401040101FFA10C300A300804063F00DF00503A"
@@ -302,7 +309,7 @@ CDF = {
     ),
     "1.8": (
         "302F30170C0E41757468656E7469636174696F6E030206400401013006040102830100"
-        "A10C300A300804063F00DF005038"
+        "A10C300A300804063F00DF005038",
         "302A30120C095369676E6174757265030206400401013006040103830100"
         "A10C300A300804063F00DF005039",
         "3026300B0C0243410302064004010130090401040101FF830100"
@@ -325,9 +332,12 @@ def test_pkcs15_files(name: str, applet: str) -> None:
         f"30270201000410{profile.chip_serial.hex().upper()}"
         f"800642454C504943030204309E04{versions}"
     )
-    holder, authorities = CDF[applet]
+    authentication, signature, authorities = CDF[applet]
     size = {"1.7": 163, "1.8": 175}[applet]
-    listed = holder + authorities if PERSONAS[name].certificates else authorities
+    present = holders(CATALOGUE[name])
+    listed = authentication if EF.AUTHENTICATION in present else ""
+    listed += signature if EF.SIGNATURE in present else ""
+    listed += authorities
     assert profile.files[EF.CDF] == bytes.fromhex(listed).ljust(size, b"\0")
 
 
@@ -338,11 +348,13 @@ def test_every_card_has_a_number_of_its_own() -> None:
     """No two cards share chip or card number; a chip number never changes."""
     cards = [
         load_profile(name, applet=applet)
-        for name, persona in PERSONAS.items()
+        for name, persona in CATALOGUE.items()
         for applet in persona.applets
     ]
     assert len({card.chip_serial for card in cards}) == len(cards)
-    assert len({persona.identity[0x01] for persona in PERSONAS.values()}) == 8
+    assert len({persona.identity[0x01] for persona in CATALOGUE.values()}) == len(
+        CATALOGUE
+    )
     adult = "534C47901B0E3C9272166CF573844762"
     assert load_profile("adult").chip_serial.hex().upper() == adult
 

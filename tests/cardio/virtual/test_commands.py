@@ -110,7 +110,13 @@ STRICT = pytest.mark.parametrize("strict", [False, True], ids=["usual", "strict"
         ("80E6000100", "6B00"),
         ("80E600000100", "6700"),
         # classes (21) and instructions
-        ("01A4040C0FA00000003029057000AD13100101FF", "6E00"),
+        ("04A4040C0FA00000003029057000AD13100101FF", "6E00"),
+        ("81A4040C0FA00000003029057000AD13100101FF", "6E00"),
+        # a selection on another logical channel has a status word of its own
+        ("01A4040C0FA00000003029057000AD13100101FF", "6999"),
+        ("02A4020C02DF00", "6999"),
+        ("03A4080C022F00", "6999"),
+        ("01B0000010", "6E00"),
         ("0CB0000010", "6E00"),
         ("90E400001C", "6E00"),
         ("FF00000000", "6E00"),
@@ -149,6 +155,8 @@ def test_after_reset(applet: str, apdu: str, answer: str) -> None:
         ("00B2010100", "6D00", "6E00"),
         ("002C0001", "6D00", "6982"),
         ("002C000108241234FFFFFFFFFF", "6D00", "6982"),
+        ("002C0101", "6D00", "6A86"),
+        ("002C0003", "6D00", "6A88"),
         ("0088028132" + "9430" + "00" * 48, "6D00", "6160"),
         ("00A4080C06" + "3F00DF014040", "6A82", "9000"),
         ("00A4080C06" + "3F00DF014038", "6A82", "6A82"),
@@ -266,6 +274,50 @@ def test_read_record() -> None:
     assert wire.status("80B2010100") == "6981"
     wire.send(select("DF014033"))
     assert wire.fetch("80B2020200") == b"\x02\x049000"
+
+
+@pytest.mark.parametrize("le", ["01", "10", "FF"])
+def test_read_record_cuts_a_long_range_off(le: str) -> None:
+    """A range that is longer than Le ends in the middle of a record, without 61xx."""
+    wire = Wire("1.8", name="long-names")
+    wire.send(select("DF014031"))
+    content = wire.profile.files[EF.IDENTITY]
+    assert wire.send(f"80B2011A{le}") == content[: int(le, 16)].hex().upper() + "9000"
+    assert wire.send("00C0000001") == "6985"
+
+
+@pytest.mark.parametrize(
+    ("tags", "answer"),
+    [
+        ("0000", "6A83"),
+        ("0100", "6A83"),
+        ("0113", "6A83"),
+        ("1C1C", "6A83"),
+        ("FF01", "6A83"),
+    ],
+)
+def test_read_record_not_found(tags: str, answer: str) -> None:
+    """Tags that the file has not, at either end, and ranges the wrong way round."""
+    wire = Wire("1.8")
+    wire.send(select("DF014031"))
+    assert wire.send(f"80B2{tags}00") == answer
+
+
+@pytest.mark.parametrize("ef", [EF.PHOTO, EF.CDF, EF.AUTHENTICATION, EF.BASIC_KEY])
+def test_read_record_of_other_files(ef: EF) -> None:
+    """Only identity and address are rows of tag, length and value."""
+    wire = Wire("1.8")
+    wire.send(select("".join(f"{fid:04X}" for fid in ef.path)))
+    assert wire.send("80B2010100") == "6981"
+
+
+def test_read_record_takes_the_files_condition() -> None:
+    """A file that wants the PIN wants it here, too."""
+    wire = Wire("1.8", pin_protected=frozenset({EF.IDENTITY}))
+    wire.send(select("DF014031"))
+    assert wire.send("80B2060600") == "6982"
+    wire.send(V_GOOD)
+    assert wire.status("80B2060600") == "9000"
 
 
 def test_read_record_of_a_long_range() -> None:
@@ -414,6 +466,28 @@ def test_pins_of_other_lengths(pin: str, block: str) -> None:
     wire = Wire("1.8", pin=pin)
     assert wire.send(V_GOOD) == "63C2"
     assert wire.send(f"0020000108{block}") == "9000"
+
+
+@BOTH
+def test_a_malformed_change_keeps_the_pin(applet: str) -> None:
+    """6A80 costs the right that was there, but no try; 6983 goes before it."""
+    wire = Wire(applet)
+    wire.send(V_GOOD)
+    assert wire.send(f"0024000110{V_GOOD[10:]}0000000000000000") == "6A80"
+    assert wire.send(STATUS) == "63C3"
+    for _ in range(3):
+        wire.send(V_BAD)
+    assert wire.send(f"0024000110{V_GOOD[10:]}0000000000000000") == "6983"
+
+
+@BOTH
+@STRICT
+def test_change_spends_the_last_try(applet: str, strict: bool) -> None:
+    """A wrong old PIN counts down as VERIFY's does, the third is 6983 if strict."""
+    wire = Wire(applet, strict=strict)
+    change = f"0024000110{V_BAD[10:]}245678FFFFFFFFFF"
+    last = "6983" if strict else "63C0"
+    assert [wire.send(change) for _ in range(4)] == ["63C2", "63C1", last, "6983"]
 
 
 # --- security environment ------------------------------------------------------------

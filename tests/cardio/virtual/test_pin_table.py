@@ -1,10 +1,10 @@
 """The manuals' table of PIN sequences (5.1), row by row, as raw commands.
 
-`M82` MSE:SET for a key, `V+` a right VERIFY, `V-` a wrong one, `S82` a signature,
-`S83bad` one with data of a wrong length, `R` a read that takes a verified PIN, `X` a
-neutral command, `..` several of them, `RST` a reset. A `!` says that 6982 is expected,
-`?` that it is on 1.7 only. Each MSE that the table leaves to the reader stands where a
-program would send it.
+`M82` MSE:SET for a key, `V+` a right VERIFY, `V-` a wrong one, `C+` and `C-` the same
+with CHANGE REFERENCE DATA, `S82` a signature, `S83bad` one with data of a wrong length,
+`R` a read that takes a verified PIN, `X` a neutral command, `..` several of them, `RST`
+a reset. A `!` says that 6982 is expected, `?` that it is on 1.7 only. Each MSE that the
+table leaves to the reader stands where a program would send it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,27 @@ from tests.cardio.virtual.wire import (
     select,
 )
 
-ROWS = {
+#: CHANGE REFERENCE DATA grants and takes the right as VERIFY does (manuals 6).
+CHANGING = {
+    row: sequence.replace("V", "C")
+    for row, sequence in (
+        ("C1", "M83 V+ S83"),
+        ("C2", "M82 V+ .. S82"),
+        ("C3", "M83 V+ S83 S83!"),
+        ("C4", "M83 V+ S83 .. M82 S82!"),
+        ("C5", "M83 V+ X S83?"),
+        ("C6", "M83 V+ X X S83!"),
+        ("C7", "M82 V+ .. V- S82!"),
+        ("C8", "V+ .. R"),
+        ("C9", "M83 V+ .. V+ S83 .. M82 S82 R"),
+    )
+} | {
+    "C10": "M82 V+ .. S82 C- S82!",
+    "C11": "M83 V+ C- S83! .. M82 S82!",
+    "C12": "M82 C+ .. V- S82!",
+    "C13": "M83 V+ .. C+ S83 .. M82 S82",
+}
+ROWS = CHANGING | {
     "D1": "RST .. M83 V+ S83",
     "D2": "RST .. M83 .. V+ S83",
     "D3": "RST .. V+ .. M82 .. S82",
@@ -85,6 +105,8 @@ class Session(Wire):
                 "M83": (mse(algorithm, 0x83), "9000"),
                 "V+": (V_GOOD, "9000"),
                 "V-": (V_BAD, "63C2"),
+                "C+": (_change(V_GOOD), "9000"),
+                "C-": (_change(V_BAD), "63C2"),
                 "X": (CARD_DATA, "9000"),
                 "R": ("00B0000010", "6982" if refused else "9000"),
             }[word]
@@ -97,6 +119,11 @@ class Session(Wire):
             assert self.status(pso(digest)) == "6982"
         else:
             assert len(self.fetch(pso(digest))) in (96, 256)
+
+
+def _change(verify: str) -> str:
+    """Return CHANGE REFERENCE DATA from a VERIFY's PIN to 1234, which stays."""
+    return f"0024000110{verify[10:]}{V_GOOD[10:]}"
 
 
 @pytest.mark.parametrize("between", [0, 1, 3])

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from cardio.files import ATR_1_7, ATR_1_8, EF, Key
 from cardio.virtual.card import VirtualCard
-from cardio.virtual.personas import PERSONAS
+from cardio.virtual.personas import CATALOGUE
 from cardio.virtual.profile import (
     ImpossibleApplet,
     ProfileError,
@@ -65,6 +65,13 @@ def test_what_is_missing_is_absent(tmp_path: Path) -> None:
     assert card.tries_left == 3
     assert card.transmit(bytes.fromhex(V_GOOD)).hex() == "9000"
     assert load_profile(tmp_path).chip_serial == profile("1.8").chip_serial
+
+
+def test_a_folder_holds_no_card_that_is_not_activated(tmp_path: Path) -> None:
+    """It would be an activated one when it is loaded again."""
+    with pytest.raises(ProfileError, match="activated cards only"):
+        write_profile(load_profile("not-activated"), tmp_path / "card")
+    assert not (tmp_path / "card").exists()
 
 
 def test_cdf_lists_what_is_there(tmp_path: Path) -> None:
@@ -199,6 +206,9 @@ def test_no_card_folder(tmp_path: Path) -> None:
     [
         ("adult-1.7", "1.8"),
         ("foreigner", "1.7"),
+        ("rekeyed-1.7", "1.8"),
+        ("document-eu", "1.7"),
+        ("document-kids-a", "1.7"),
         ("adult", "1.1"),
         ("adult", "2.0"),
         ("adult", ""),
@@ -208,7 +218,7 @@ def test_impossible_applet(name: str, applet: str) -> None:
     """Cards that do not exist are not made."""
     with pytest.raises(ImpossibleApplet) as raised:
         load_profile(name, applet=applet)
-    assert raised.value.possible == PERSONAS[name].applets
+    assert raised.value.possible == CATALOGUE[name].applets
 
 
 def test_a_folder_keeps_its_applet(tmp_path: Path) -> None:

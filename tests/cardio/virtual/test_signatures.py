@@ -20,7 +20,7 @@ from cardio.files import EF
 from cardio.tlv import der_length, parse
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.counters import Counters
-from tests.cardio.virtual.wire import STATUS, V_GOOD, Wire, mse, profile, pso
+from tests.cardio.virtual.wire import STATUS, V_BAD, V_GOOD, Wire, mse, profile, pso
 
 KEYS = pytest.mark.parametrize(
     ("key", "ef"), [(0x82, EF.AUTHENTICATION), (0x83, EF.SIGNATURE)]
@@ -239,6 +239,28 @@ def test_chip_authentication_is_limited() -> None:
     assert wire.send(STATUS) == "63C3"
     wire.send(V_GOOD)
     wire.fetch(CHIP)
+
+
+def test_only_verify_frees_chip_authentication() -> None:
+    """A changed PIN is no VERIFY, a wrong one neither (manual 1.8, 6.11)."""
+    memory = Counters(authentications=5000)
+    wire = Wire("1.8", counters=memory)
+    same = V_GOOD[10:]
+    for apdu, answer in ((V_BAD, "63C2"), (f"0024000110{same}{same}", "9000")):
+        assert wire.send(apdu) == answer
+        assert wire.send(CHIP) == "6985"
+    assert memory.authentications == 5000
+    assert wire.send(V_GOOD) == "9000"
+    wire.fetch(CHIP)
+    assert memory.authentications == 1
+
+
+def test_refused_chip_authentication_keeps_the_environment() -> None:
+    """Only a success clears it; neither needs nor touches the PIN right."""
+    wire = Wire("1.8", counters=Counters(authentications=5000))
+    wire.send(mse(0x02))
+    assert wire.send(CHIP) == "6985"
+    assert wire.send(pso(bytes(48))) == "6982"
 
 
 def test_a_card_without_the_basic_key() -> None:

@@ -40,6 +40,14 @@ class Wire:
         self.profile = replace(profile(personalised_for, name), **changes)
         self.card = VirtualCard(self.profile, strict=strict, counters=counters)
 
+    @classmethod
+    def of(cls, made: Profile, *, strict: bool = False) -> Wire:
+        """Return a wire to a card that is no persona's."""
+        wire = cls.__new__(cls)
+        wire.profile = made
+        wire.card = VirtualCard(made, strict=strict)
+        return wire
+
     def send(self, apdu: str) -> str:
         """Send one command, return data and status word as one hex string."""
         return self.card.transmit(bytes.fromhex(apdu)).hex().upper()
