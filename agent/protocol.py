@@ -116,7 +116,10 @@ def _text(members: dict[str, Any], name: str) -> str | None:
         raise _invalid(name)
     if any(is_hidden(character) for character in value):
         raise _invalid(name)
-    return unicodedata.normalize("NFC", value)
+    normal = unicodedata.normalize("NFC", value)
+    if len(normal) > MAX_TEXT:  # a few characters become two or three
+        raise _invalid(name)
+    return normal
 
 
 def _nonce(members: dict[str, Any], name: str) -> str | None:

@@ -1,0 +1,109 @@
+"""The parsers under coverage-guided fuzzing: never an exception that is not described."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz import seeds
+from tests.fuzz.targets import PLANTED, SEEDS, TARGETS, Target
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Seconds of fuzzing in all, without and with `--full`.
+SHORT, LONG = 60, 1200
+
+needs_atheris = pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None,
+    reason="no atheris (wheels: Linux on x86-64, Python 3.11 to 3.14)",
+)
+
+
+def _fuzz(
+    target: Target, seconds: int, seed: int, crashes: Path
+) -> subprocess.CompletedProcess[str]:
+    """Fuzz in a process of its own, since the fuzzer ends its process."""
+    command = [sys.executable, "-m", "tests.fuzz", target.name]
+    command += ["--seconds", str(seconds), "--seed", str(seed)]
+    return subprocess.run(
+        [*command, "--crashes", str(crashes)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _seconds(target: Target, total: int) -> int:
+    shares = sum(one.share for one in TARGETS.values())
+    return max(1, total * target.share // shares)
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(LONG)
+@needs_atheris
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_no_input_crashes_a_parser(
+    target: Target, pytestconfig: pytest.Config, tmp_path: Path
+) -> None:
+    """Bytes that grow from the corpus: only what is documented is ever raised.
+
+    The short form begins with the same seed each time, the long form with a new one.
+    """
+    full = pytestconfig.getoption("--full")
+    seconds = _seconds(target, LONG if full else SHORT)
+    result = _fuzz(target, seconds, 0 if full else 1, tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr[-4000:]
+    executed = re.search(r"number_of_executed_units: ([0-9]+)", result.stderr)
+    assert executed, result.stderr[-4000:]
+    assert int(executed[1]) > len(target.seeds()), "nothing but the seeds was run"
+
+
+@pytest.mark.sweep
+@needs_atheris
+def test_the_fuzzer_finds_a_planted_bug(tmp_path: Path) -> None:
+    """Three comparisons deep, which chance would not find: coverage guides it.
+
+    The input that it leaves fails again when it is run by itself.
+    """
+    result = _fuzz(PLANTED, 60, 1, tmp_path)
+    assert result.returncode != 0
+    assert "the planted bug" in result.stdout + result.stderr
+    (crash,) = tmp_path.iterdir()
+    assert crash.read_bytes()[:3] == b"\x7b\xc3\x5e"
+    again = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", PLANTED.name, str(crash)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode != 0
+    assert "the planted bug" in again.stderr
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_every_seed_passes(target: Target) -> None:
+    """The corpus, inputs that crashed once among it, without any fuzzer."""
+    function = target.function()
+    assert target.seeds()
+    for path in target.seeds():
+        function(path.read_bytes())
+
+
+def test_the_corpus_is_what_its_maker_makes() -> None:
+    """The same files in the same folders, each small, and none that holds a key."""
+    assert seeds.MAKERS.keys() == TARGETS.keys()
+    made = {
+        f"{target}/{name}" for target in TARGETS for name, _ in seeds.all_of(target)
+    }
+    there = {
+        str(path.relative_to(SEEDS)): path.read_bytes() for path in SEEDS.glob("*/*")
+    }
+    assert there.keys() == made
+    assert all(len(data) < seeds.MAX_SIZE for data in there.values())
+    assert not [name for name, data in there.items() if b"PRIVATE" in data]
