@@ -29,6 +29,29 @@ def test_block_is_that_of_the_manuals(pin: str, block: str) -> None:
     assert Pin(bytearray(pin.encode())).block().hex().upper() == block
 
 
+@given(digits)
+def test_the_block_of_every_pin(typed: str) -> None:
+    """Nibble by nibble: 2, the number of digits, the digits, F to the end (2.8)."""
+    nibbles = Pin(bytearray(typed.encode())).block().hex()
+    assert len(nibbles) == 16
+    assert nibbles[0] == "2"
+    assert int(nibbles[1], 16) == len(typed)
+    assert nibbles[2:].rstrip("f") == typed
+
+
+@given(st.binary(max_size=16).filter(lambda typed: not _is_pin(typed)))
+def test_bytes_that_are_no_pin_are_refused_and_wiped(typed: bytes) -> None:
+    """Whatever was typed: no block, and nothing of it in the buffer or the message."""
+    buffer = bytearray(typed)
+    with pytest.raises(PinFormat, match="4 to 12 digits"):
+        Pin(buffer)
+    assert not any(buffer)
+
+
+def _is_pin(typed: bytes) -> bool:
+    return 4 <= len(typed) <= 12 and set(typed) <= set(b"0123456789")
+
+
 @pytest.mark.parametrize(
     "typed",
     ["", "123", "1234567890123", "12a4", "12 4", "\uff11\uff12\uff13\uff14", "-123"],

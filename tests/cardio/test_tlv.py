@@ -50,6 +50,15 @@ def test_damage_is_malformed(data: str) -> None:
         tlv.parse(bytes.fromhex(data))
 
 
+@given(st.binary(max_size=300), fields)
+def test_the_version_stands_before_the_other_fields(
+    version: bytes, written: dict[int, bytes]
+) -> None:
+    """Tag 00 in front survives, too; a file of zeros alone would be padding."""
+    data = tlv.encode({0: version, **written})
+    assert tlv.parse(data) == ({0: version, **written} if any(data) else {})
+
+
 @given(st.binary(max_size=600))
 def test_random_bytes_are_parsed_or_malformed(data: bytes) -> None:
     """No input makes the parser raise anything else, or hang."""
@@ -72,6 +81,40 @@ def test_random_bytes_are_parsed_or_malformed(data: bytes) -> None:
 def test_der_lengths(head: str, length: int) -> None:
     """The whole length counts the header, short and long forms."""
     assert tlv.der_length(bytes.fromhex(head)) == length
+
+
+def _der_head(tag: int, length: int, octets: int) -> bytes:
+    """Write tag and length with so many octets for the length; 0: the short form."""
+    if not octets:
+        return bytes([tag, length])
+    return bytes([tag, 0x80 | octets]) + length.to_bytes(octets, "big")
+
+
+@given(st.integers(0, 255), st.integers(0, 2**32 - 1), st.integers(0, 4), st.binary())
+def test_every_definite_der_length_is_read(
+    tag: int, length: int, octets: int, content: bytes
+) -> None:
+    """Any tag, any length of up to four octets, whatever stands behind it."""
+    length %= 1 << 8 * octets if octets else 0x80
+    head = _der_head(tag, length, octets)
+    assert tlv.der_length(head + content) == len(head) + length
+
+
+@given(st.integers(0, 255), st.sampled_from([0x80, *range(0x85, 0x100)]), st.binary())
+def test_no_other_der_length_is_read(tag: int, first: int, content: bytes) -> None:
+    """Indefinite, more than four octets, reserved: refused, whatever follows."""
+    with pytest.raises(MalformedData):
+        tlv.der_length(bytes([tag, first]) + content)
+
+
+@given(st.integers(0, 255), st.integers(1, 4), st.data())
+def test_a_der_length_that_is_cut_off_is_refused(
+    tag: int, octets: int, data: st.DataObject
+) -> None:
+    """With any of its octets missing."""
+    head = _der_head(tag, 1, octets)
+    with pytest.raises(MalformedData):
+        tlv.der_length(head[: data.draw(st.integers(0, len(head) - 1))])
 
 
 @pytest.mark.parametrize("head", ["", "30", "3080", "3082", "308201", "3085", "30FF"])

@@ -1,4 +1,4 @@
-"""The parsers under coverage-guided fuzzing: never an exception that is not described."""
+"""The parsers, fuzzed with coverage as the guide: only described exceptions leave."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,39 @@ def test_every_month_of_every_language(language: str) -> None:
     form = "07.{}.1981" if language == "de" else "07 {} 1981"
     for number, name in enumerate(_NAMES[language].split(), 1):
         assert dates.birth_date(form.format(name)) == f"1981-{number:02}-07"
+
+
+@given(
+    st.dates(),
+    st.sampled_from(sorted(_NAMES)),
+    st.sampled_from([" ", "  ", ".", ". "]),
+    st.booleans(),
+)
+def test_every_day_in_every_language(
+    day: datetime.date, language: str, separator: str, short: bool
+) -> None:
+    """Any day of the calendar, with each separator, is the same day in ISO 8601."""
+    name = _NAMES[language].split()[day.month - 1]
+    number = f"{day.day}" if short else f"{day.day:02}"
+    written = separator.join([number, name, f"{day.year:04}"])
+    assert dates.birth_date(written) == day.isoformat()
+    assert dates.birth_date(written.lower()) == day.isoformat()
+
+
+@given(st.dates(), st.sampled_from(sorted(_NAMES)), st.sampled_from(["", "00"]))
+def test_a_birth_date_without_its_day(
+    day: datetime.date, language: str, missing: str
+) -> None:
+    """Month and year stay, nothing is guessed; the year alone, too."""
+    name = _NAMES[language].split()[day.month - 1]
+    assert dates.birth_date(f"{missing} {name} {day.year:04}") == day.isoformat()[:7]
+    assert dates.birth_date(f"{day.year:04}") == f"{day.year:04}"
+
+
+@given(st.dates())
+def test_every_other_date(day: datetime.date) -> None:
+    """`DD.MM.YYYY`, any day of the calendar."""
+    assert dates.date(f"{day.day:02}.{day.month:02}.{day.year:04}") == day.isoformat()
 
 
 @pytest.mark.parametrize(
