@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from cardio import channel
 from cardio.apdu import INS, Response
 from cardio.card import CardData
@@ -11,6 +9,7 @@ from cardio.errors import MalformedData, PinFormat, UnsupportedCard
 from cardio.pin import Pin
 from cardio.virtual.card import VirtualCard
 from tests.cardio.virtual.wire import APPLETS, profile
+from tests.fuzz.conversation import split_commands
 
 _COMPARING = (INS.VERIFY, INS.CHANGE_REFERENCE_DATA)
 
@@ -64,12 +63,17 @@ def pin(data: bytes) -> None:
     assert not any(typed)
 
 
-def _apdus(data: bytes) -> Iterator[bytes]:
-    """Take commands apart: two bytes of length before each."""
-    while len(data) >= 2:
-        length = int.from_bytes(data[:2], "big") % 320
-        yield data[2 : 2 + length]
-        data = data[2 + length :]
+def _grants(instruction: int | None, answer: Response) -> bool:
+    """Tell whether a comparison was won; a status query that is answered 9000, too."""
+    return instruction in _COMPARING and answer.sw == 0x9000
+
+
+def _drops(apdu: bytes, instruction: int | None, answer: Response) -> bool:
+    """Tell whether every PIN right is gone: logged off, or a comparison was lost."""
+    if instruction == INS.LOG_OFF:
+        return answer.sw == 0x9000
+    lost = answer.sw & 0xFFF0 == 0x63C0
+    return instruction in _COMPARING and len(apdu) >= 13 and lost
 
 
 def virtual_card(data: bytes) -> None:
@@ -77,11 +81,13 @@ def virtual_card(data: bytes) -> None:
     choice, *_ = data or b"\0"
     card = VirtualCard(profile(APPLETS[choice & 1]), strict=bool(choice & 2))
     verified = False
-    for apdu in _apdus(data[1:]):
+    for apdu in split_commands(data[1:]):
         tries, instruction = card.tries_left, apdu[1] if len(apdu) > 1 else None
         answer = Response.from_bytes(card.transmit(apdu))
         assert card.tries_left == tries or instruction in _COMPARING
-        verified |= instruction in _COMPARING and answer.sw == 0x9000
+        verified = (verified or _grants(instruction, answer)) and not _drops(
+            apdu, instruction, answer
+        )
         signed = instruction == INS.PSO and answer.sw >> 8 in (0x61, 0x90)
         assert verified or not signed
     card.reset()

@@ -8,11 +8,16 @@ import json
 import random
 from collections.abc import Callable
 
+from tests.fuzz.conversation import MAX_COMMAND, join_commands, split_commands
+
 Mutate = Callable[[bytes, int], bytes]
 
 #: What a member may turn into: values of every JSON type.
 _OTHERS: tuple[object, ...] = (None, True, 0, 1e300, "", "\ud800", [], {}, [[]], "AA==")
 _PART = 3000
+#: Instructions, and parameters that some command has.
+_INSTRUCTIONS = bytes.fromhex("2022242A2C8488A4B0B2C0E4E6")
+_PARAMETERS = bytes.fromhex("0001020408410C819A9EB6FF")
 
 
 def mutate_member(data: bytes, max_size: int, seed: int, mutate: Mutate) -> bytes:
@@ -40,8 +45,48 @@ def mutate_member(data: bytes, max_size: int, seed: int, mutate: Mutate) -> byte
 def _changed(value: object, rng: random.Random, mutate: Mutate) -> object:
     if not isinstance(value, str) or rng.random() < 0.1:
         return rng.choice(_OTHERS)
+    if rng.random() < 0.2:
+        return _with_a_character(value, rng)
     try:
         inside = base64.b64decode(value, validate=True)
     except (ValueError, binascii.Error):
         return mutate(value.encode(errors="replace"), _PART).decode("latin-1")
     return base64.b64encode(mutate(inside, _PART)).decode()
+
+
+def _with_a_character(text: str, rng: random.Random) -> str:
+    """Put any character of Unicode at any place."""
+    place = rng.randint(0, len(text))
+    return text[:place] + chr(rng.randrange(0x110000)) + text[place:]
+
+
+def mutate_command(data: bytes, max_size: int, seed: int, mutate: Mutate) -> bytes:
+    """Change, add, repeat or drop one command of a conversation, lengths kept right."""
+    rng = random.Random(seed)  # noqa: S311
+    commands = list(split_commands(data[1:]))
+    place = rng.randint(0, len(commands))
+    choice = rng.randrange(6)
+    if choice == 0:
+        commands.insert(place, _new_command(rng))
+    elif place == len(commands):
+        return mutate(data, max_size)
+    elif choice == 1:
+        commands.insert(rng.randint(0, len(commands)), commands[place])
+    elif choice == 2:
+        del commands[place]
+    elif choice == 3:
+        commands[place] = mutate(commands[place], MAX_COMMAND)
+    else:
+        changed = bytearray(commands[place][:5])
+        if changed:
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+        commands[place] = bytes(changed) + commands[place][5:]
+    changed_data = data[:1] + join_commands(commands)
+    return changed_data if len(changed_data) <= max_size else mutate(data, max_size)
+
+
+def _new_command(rng: random.Random) -> bytes:
+    """Return a near miss: a known instruction, parameters of some command."""
+    head = [rng.choice((0x00, 0x80)), rng.choice(_INSTRUCTIONS)]
+    head += [rng.choice(_PARAMETERS), rng.choice(_PARAMETERS)]
+    return bytes(head) + rng.randbytes(rng.choice((0, 1, 1, 9, 17)))

@@ -19,6 +19,7 @@ from tests.agent.relyingparty import pki
 from tests.agent.relyingparty.cards import answer, chip_answer
 from tests.agent.relyingparty.login import NONCE
 from tests.fuzz import people
+from tests.fuzz.conversation import join_commands
 from tests.fuzz.portal import token_of
 from tests.fuzz.targets import SEEDS
 
@@ -159,11 +160,9 @@ def pin() -> Seeds:
 
 def _session(*commands: str, first: int = 0) -> bytes:
     """Write a conversation as the target reads it."""
-    data = bytes([first])
-    for command in commands:
-        apdu = bytes.fromhex(_COMMANDS.get(command, command))
-        data += len(apdu).to_bytes(2, "big") + apdu
-    return data
+    return bytes([first]) + join_commands(
+        bytes.fromhex(_COMMANDS.get(command, command)) for command in commands
+    )
 
 
 def virtual_card() -> Seeds:

@@ -51,6 +51,7 @@ class Target:
 
 
 _MEMBERS = ("tests.fuzz.mutators", "mutate_member")
+_COMMANDS = ("tests.fuzz.mutators", "mutate_command")
 
 TARGETS = {
     target.name: target
@@ -63,9 +64,9 @@ TARGETS = {
         Target("masked", "tests.fuzz.commands"),
         Target("card-data", "tests.fuzz.commands"),
         Target("pin", "tests.fuzz.commands"),
-        Target("virtual-card", "tests.fuzz.commands", 4),
-        Target("identity-request", "tests.fuzz.requests", 2),
-        Target("authenticate-request", "tests.fuzz.requests"),
+        Target("virtual-card", "tests.fuzz.commands", 4, _COMMANDS),
+        Target("identity-request", "tests.fuzz.requests", 2, _MEMBERS),
+        Target("authenticate-request", "tests.fuzz.requests", 1, _MEMBERS),
         Target("gate", "tests.fuzz.requests"),
         Target("language", "tests.fuzz.requests"),
         Target("one-line", "tests.fuzz.requests"),
