@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from cardio.atr import looks_belgian
 from cardio.card import Card, CardData, CardSource
-from cardio.errors import CardBusy, CardError, CardReset
+from cardio.errors import CardBusy, CardError, CardNotActivated, CardReset
 from cardio.files import EF
 from cardio.readers import ReaderState
 
@@ -87,7 +87,10 @@ def look_into(source: CardSource, state: ReaderState) -> Found:
 
     def work(card: Card) -> Found:
         data = card.recognise()
-        signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
+        try:
+            signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
+        except CardNotActivated:  # Belgian all the same; whoever reads it is told
+            signing = False
         return Found(state, data, signing)
 
     try:

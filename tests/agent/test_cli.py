@@ -138,6 +138,18 @@ def test_a_card_that_is_not_activated_is_told() -> None:
     assert not result.stdout
 
 
+def test_a_card_that_is_not_activated_is_named_and_explained() -> None:
+    """It is in the list as what it is; reading says where to go."""
+    body = json.loads(
+        run("card", "list", "--card", "virtual:not-activated", "--json").stdout
+    )
+    card = {"kind": "belgian-eid", "applet": "1.8", "signing": False}
+    assert body["readers"][0]["card"] == card
+    result = run("card", "read", "--card", "virtual:not-activated", "--lang", "nl")
+    assert result.returncode == 1
+    assert "gemeente" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("persona", "tries", "blocked"),
     [("adult", 3, False), ("one-try", 1, False), ("blocked", 0, True)],
