@@ -161,6 +161,14 @@ class Card(abc.ABC):
         Returns the raw signature: r||s, PKCS#1 v1.5 or PSS.
         """
 
+    def change_pin(self, old: Pin | None, new: Pin | None, expected: Expected) -> None:
+        """Replace the PIN; old and new are sent once; CardChanged before that.
+
+        Both are None where the PIN is not typed on this computer. UnsupportedCard
+        where card, reader or road do not let a program do it.
+        """
+        raise UnsupportedCard(self.atr, "the PIN cannot be changed on this road")
+
 
 class CardSource(Protocol):
     """Readers, what is in them, and the way to a card."""

@@ -19,7 +19,11 @@ CardError
 └── PinError
     ├── PinFormat           not 4 to 12 digits; never reaches the card
     ├── PinIncorrect        the card refused it (carries the tries left)
-    └── PinBlocked          no tries left
+    ├── PinBlocked          no tries left
+    ├── NewPinRefused       the card does not take a PIN of this form as the new one
+    ├── NewPinsDiffer       typed on the reader: the new PIN and its repetition
+    ├── PinEntryTimeout     nobody typed on the reader within its time
+    └── PinEntryCancelled   somebody pressed the reader's cancel key
 """
 
 from __future__ import annotations
@@ -120,3 +124,19 @@ class PinIncorrect(PinError):
 
 class PinBlocked(PinError):
     """The PIN is blocked: no attempt is compared any more."""
+
+
+class NewPinRefused(PinError):
+    """The card does not take a PIN of this form as the new one; the old one stays."""
+
+
+class NewPinsDiffer(PinError):
+    """The new PIN and its repetition, typed on the reader, are not the same."""
+
+
+class PinEntryTimeout(PinError):
+    """Nobody typed the PIN on the reader within its time."""
+
+
+class PinEntryCancelled(PinError):
+    """The entry of the PIN was cancelled on the reader."""
