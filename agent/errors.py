@@ -55,6 +55,11 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.NoCertificate, "no-certificate"),
     (card.PinBlocked, "pin-blocked"),
     (card.PinIncorrect, "pin-incorrect"),
+    # What a person did, or did not do, on the keys of the reader.
+    (card.PinEntryTimeout, "timeout"),
+    (card.PinEntryCancelled, "user-cancelled"),
+    (card.NewPinsDiffer, "user-cancelled"),
+    (card.PinFormat, "user-cancelled"),
     (card.CardError, "card-unreadable"),
 )
 

@@ -31,7 +31,7 @@ from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterfa
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.identity import parse_address, parse_identity
-from cardio.card import Card, CardSource, Expected, PinStatus
+from cardio.card import Card, CardSource, Expected, PinEntry, PinStatus
 from cardio.errors import (
     CardChanged,
     CardError,
@@ -76,6 +76,7 @@ class _LoginData:
     certificate: bytes
     issuer: bytes
     status: PinStatus
+    entry: PinEntry
 
 
 @dataclass
@@ -213,13 +214,14 @@ class AgentService:
             if login.status.blocked:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            pin = await self._pin(operation, login.status)
+            pin = await self._pin(operation, login)
             expected = Expected(_serial(operation.found), login.status.tries_left)
 
             def sign() -> bytes:
                 # The thread owns the PIN: wiped from elsewhere in the middle, it would
                 # reach the card as a wrong one.
-                with pin, self._card(operation, stoppable=False) as card:
+                own = contextlib.nullcontext() if pin is None else pin
+                with own, self._card(operation, stoppable=False) as card:
                     with card.transaction():
                         card.recognise()
                     return card.sign(
@@ -236,15 +238,19 @@ class AgentService:
             self.settings.version,
         )
 
-    async def _pin(self, operation: _Operation, status: PinStatus) -> Pin:
-        question = Login(
-            operation.origin, status.tries_left, operation.lang, self._test_card
-        )
-        if status.tries_left == 1 and not await self._ask(
+    async def _pin(self, operation: _Operation, login: _LoginData) -> Pin | None:
+        """Ask the PIN; None where the person types it on the reader."""
+        tries = login.status.tries_left
+        question = Login(operation.origin, tries, operation.lang, self._test_card)
+        if tries == 1 and not await self._ask(
             operation.stay, self._ui.last_try(question)
         ):
             raise Problem("user-denied")
-        return await self._ask(operation.stay, self._ui.login_pin(question))
+        if login.entry is not PinEntry.READER:
+            return await self._ask(operation.stay, self._ui.login_pin(question))
+        if not await self._ask(operation.stay, self._ui.login_on_reader(question)):
+            raise Problem("user-denied")
+        return None
 
     # --- asking ----------------------------------------------------------------------
 
@@ -416,6 +422,7 @@ def _read_login(card: Card, serial: bytes) -> _LoginData:
             card.read_certificate(EF.AUTHENTICATION),
             card.read_certificate(EF.CA),
             card.pin_status(),
+            card.pin_entry,
         )
 
 

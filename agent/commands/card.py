@@ -6,13 +6,16 @@ import argparse
 import base64
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from agent.commands import Failure, answer, card_source, write_new
 from agent.commands.labels import LABELS, WORDS
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, open_card
+from agent.texts import text
 from agent.ui.words import one_line, quoted
+from agent.unblocking import blocked_key
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.card import Card, CardSource
 from cardio.errors import (
@@ -34,13 +37,21 @@ def main(options: argparse.Namespace) -> int:
         "read": _read,
         "pin-status": _pin_status,
     }
-    try:
+    with failures():
         return actions[options.action](options, card_source(options.card))
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Let a card's failure become one sentence."""
+    try:
+        yield
     except SeveralReaders as error:
         names = ", ".join(f'"{quoted(name)}"' for name in error.names)
         raise Failure("cli-several-readers", names=names) from None
     except CardError as error:
-        raise Failure(Problem.from_card_error(error).code) from None
+        problem = Problem.from_card_error(error)
+        raise Failure(problem.code, tries=problem.tries_left) from None
 
 
 def _list(options: argparse.Namespace, source: CardSource) -> int:
@@ -158,7 +169,7 @@ def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
     if status.tries_left is None:
         answer(words["tries-unknown"])
     elif status.blocked:
-        answer(words["blocked"])
+        answer(text(blocked_key(card.applet), options.lang))
     else:
         answer(words["tries"].format(tries=status.tries_left))
     return 0

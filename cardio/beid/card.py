@@ -233,7 +233,9 @@ class BeidCard(Card):
         keypad says: PinEntryTimeout, PinEntryCancelled, PinFormat. Returns the raw
         signature: r||s, PKCS#1 v1.5 or PSS. Never interrupt the thread that runs this.
         """
-        self._check_signs(key, algorithm)
+        self._check_signs(expected)
+        if key not in _SIGNING_KEYS:
+            raise ValueError("this key signs nothing")
         to_be_signed = algorithm.to_be_signed(digest)
         if not algorithms.is_of(self.applet, algorithm):
             raise UnsupportedCard(self.atr, f"no algorithm of applet {self.applet}")
@@ -254,11 +256,12 @@ class BeidCard(Card):
                 self._log_off(transaction)
         return signature
 
-    def _check_signs(self, key: Key, algorithm: SignatureAlgorithm) -> None:
+    def _check_signs(self, expected: Expected) -> None:
+        """Refuse another card than was shown, and one that is read only, unasked."""
+        if self.card_data.chip_serial != expected.chip_serial:
+            raise CardChanged("another card than was shown")
         if not self.signs:
             raise UnsupportedCard(self.atr, f"applet {self.applet} is read only")
-        if key not in _SIGNING_KEYS:
-            raise ValueError("this key signs nothing")
 
     def change_pin(self, old: Pin | None, new: Pin | None, expected: Expected) -> None:
         """Replace the PIN; old and new go to the card once, whatever happens.
@@ -269,8 +272,7 @@ class BeidCard(Card):
         CardUnreadable; without PINs what the reader's keypad says. Never interrupt the
         thread that runs this.
         """
-        if not self.signs:
-            raise UnsupportedCard(self.atr, f"applet {self.applet} is read only")
+        self._check_signs(expected)
         self._check_entry(old, new)
         keypad = self._channel.keypad
         if keypad and Feature.MODIFY_PIN_DIRECT not in keypad.features:

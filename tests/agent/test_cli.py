@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from agent.unblocking import blocked_key
 from cardio.files import EF
 from cardio.virtual.personas import PERSONAS
 from cardio.virtual.profile import load_profile
@@ -28,6 +29,7 @@ COMMANDS = [
     ["card", "list"],
     ["card", "read"],
     ["card", "pin-status"],
+    ["card", "change-pin"],
     ["trust", "show"],
     ["virtual-card"],
 ]
@@ -136,6 +138,27 @@ def test_pin_status(persona: str, tries: int, blocked: bool) -> None:
     """Tries left as a number, and whether the PIN is blocked."""
     result = run("card", "pin-status", "--card", f"virtual:{persona}", "--json")
     assert json.loads(result.stdout) == {"triesLeft": tries, "blocked": blocked}
+
+
+#: What only the one or the other generation of card needs.
+LETTER = {"nl": "brief", "fr": "lettre", "de": "Brief", "en": "letter"}
+SINCE = "2021"
+
+
+@pytest.mark.parametrize("lang", LETTER)
+def test_a_blocked_card_says_what_to_do_by_its_generation(
+    lang: str, tmp_path: Path
+) -> None:
+    """1.7 needs the letter with the PUK code; cards since April 2021 have none."""
+    status = ["card", "pin-status", "--lang", lang]
+    new = run(*status, "--card", "virtual:blocked").stdout
+    assert SINCE in new
+    (tmp_path / "card.toml").write_text('applet = "1.7"\ntries = 0\n')
+    old = run(*status, "--card", f"virtual:{tmp_path}").stdout
+    assert LETTER[lang] in old
+    assert "PUK" in old
+    assert SINCE not in old
+    assert blocked_key("1.0") == blocked_key("1.1") == blocked_key("1.7")
 
 
 def test_an_unknown_reader_is_a_sentence_in_the_language() -> None:

@@ -162,7 +162,19 @@ def test_another_card_than_shown_is_left_alone(applet: str) -> None:
     recorder = Recorder(virtual_channel(_profile(applet)))
     with pytest.raises(CardChanged):
         _change(recorder, expected=Expected(bytes(16), 3))
-    assert recorder.sent == FIRST[applet]
+    assert recorder.sent == []
+
+
+def test_the_state_is_asked_again_just_before() -> None:
+    """What recognition saw is not enough: the card's fresh answer decides."""
+    inner = virtual_channel(_profile("1.8"))
+    other = inner.transmit(bytes.fromhex("80E400011F"))
+    changed = bytes(16) + other.data[16:] + b"\x90\x00"
+    fault = Fault(inner, lambda command: command[3] == 1, changed.hex())
+    recorder = Recorder(fault)
+    with pytest.raises(CardChanged):
+        _change(recorder, expected=Expected(_profile("1.8").chip_serial, 3))
+    assert recorder.sent == FIRST["1.8"]
 
 
 BAD_ENDS: list[tuple[Answer, type[BaseException]]] = [
