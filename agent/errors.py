@@ -92,7 +92,9 @@ class Problem(Exception):
         """Return what a card's failure is called on the wire."""
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         tries = error.tries_left if isinstance(error, card.PinIncorrect) else None
-        return cls(code, tries_left=tries)
+        # An ATR stays here: what other cards a person has is not the site's to know.
+        detail = error.reason if isinstance(error, card.UnsupportedCard) else ""
+        return cls(code, detail, tries_left=tries)
 
     def title(self, lang: str) -> str:
         """Return the sentence for a person: what happened and what to do next."""

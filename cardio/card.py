@@ -119,6 +119,11 @@ class Card(abc.ABC):
         """True where the applet's keys are still in use (1.7 and 1.8)."""
         return self.applet in _SIGNING
 
+    @property
+    def changes_pin(self) -> bool:
+        """True where card, reader and road let a program change the PIN."""
+        return False
+
     @abc.abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Keep other programs from the card while the block runs."""

@@ -54,11 +54,15 @@ class NoCard(CardError):
 
 
 class UnsupportedCard(CardError):
-    """The card is not one this program can use; `atr` identifies its kind."""
+    """The card is not one this program can use, or not for that; `atr` names its kind.
+
+    `reason` says what it lacks, where it was recognised as a Belgian card.
+    """
 
     def __init__(self, atr: bytes, reason: str = "") -> None:
         super().__init__(reason or f"unsupported card, ATR {atr.hex().upper()}")
         self.atr = atr
+        self.reason = reason
 
 
 class CardRemoved(CardError):

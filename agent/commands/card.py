@@ -49,6 +49,9 @@ def failures() -> Iterator[None]:
     except SeveralReaders as error:
         names = ", ".join(f'"{quoted(name)}"' for name in error.names)
         raise Failure("cli-several-readers", names=names) from None
+    except UnsupportedCard as error:
+        atr = error.atr.hex().upper()
+        raise Failure("cli-unsupported-card", atr=atr or "-") from None
     except CardError as error:
         problem = Problem.from_card_error(error)
         raise Failure(problem.code, tries=problem.tries_left) from None

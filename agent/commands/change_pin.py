@@ -69,7 +69,7 @@ def main(options: argparse.Namespace) -> int:
 def _look(source: CardSource, reader: str) -> _Card:
     with open_card(source, reader) as card, card.transaction():
         data = card.recognise()
-        if not card.signs:
+        if not card.changes_pin:
             raise Failure("cli-change-unsupported")
         expected = Expected(data.chip_serial, card.pin_status().tries_left)
         return _Card(reader, data.applet, expected, card.pin_entry)

@@ -217,6 +217,13 @@ class BeidCard(Card):
         """On the reader wherever it has keys for it, else typed here."""
         return PinEntry.TYPED if self._channel.keypad is None else PinEntry.READER
 
+    @property
+    def changes_pin(self) -> bool:
+        """True for 1.7 and 1.8, unless the reader has keys that only verify."""
+        keypad = self._channel.keypad
+        can = keypad is None or Feature.MODIFY_PIN_DIRECT in keypad.features
+        return self.signs and can
+
     def sign(
         self,
         key: Key,
@@ -274,8 +281,7 @@ class BeidCard(Card):
         """
         self._check_signs(expected)
         self._check_entry(old, new)
-        keypad = self._channel.keypad
-        if keypad and Feature.MODIFY_PIN_DIRECT not in keypad.features:
+        if not self.changes_pin:
             raise UnsupportedCard(self.atr, "this reader's keypad changes no PIN")
         with self.transaction() as transaction:
             self._check_expected(expected)

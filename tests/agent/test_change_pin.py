@@ -21,6 +21,7 @@ from agent.commands import change_pin
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
 from cardio.card import CardSource
+from cardio.part10 import Feature, Keypad
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
@@ -30,6 +31,7 @@ from tests.cardio.fake_pinpad import (
     DIFFERENT,
     LENGTH,
     TIMEOUT,
+    FakePinPadChannel,
     FakePinPadReaders,
     Typed,
 )
@@ -287,6 +289,20 @@ def test_a_refusal_leaves_the_reader_alone(
     os.write(keys, b"n\n")
     assert cli.main(CHANGE) == 1
     assert "Permission was not given" in capsys.readouterr().err
+
+
+def test_keys_that_only_verify_are_said_before_any_question(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """Nobody types a PIN for nothing; another reader does it."""
+    del keys
+    pad = Keypad(frozenset({Feature.VERIFY_PIN_DIRECT}))
+    monkeypatch.setattr(FakePinPadChannel, "keypad", pad)
+    _put(monkeypatch, VirtualCard(load_profile("adult")), pad=True)
+    assert cli.main(CHANGE) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "use another reader" in shown.err
 
 
 @pytest.mark.parametrize("applet", ["1.0", "1.1"])

@@ -15,10 +15,15 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from agent import cli
 from agent.unblocking import blocked_key
+from cardio.apdu import INS
+from cardio.beid.source import BeidCards
 from cardio.files import EF
+from cardio.virtual.card import VirtualCard
 from cardio.virtual.personas import PERSONAS
 from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import VirtualReaders
 from tests.agent.calls import ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
 
@@ -167,6 +172,31 @@ def test_an_unknown_reader_is_a_sentence_in_the_language() -> None:
     assert result.returncode == 1
     assert "kaartlezer" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_card_of_another_kind_is_named_by_its_atr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What kind of card it is can be looked up; nothing more is sent to it."""
+    profile = load_profile("adult")
+    card = Foreign(profile)
+    readers = VirtualReaders()
+    readers.insert(card)
+    monkeypatch.setattr("agent.commands.card.card_source", lambda _: BeidCards(readers))
+    assert cli.main(["card", "pin-status", "--lang", "en"]) == 1
+    assert profile.atr.hex().upper() in capsys.readouterr().err
+    assert set(card.seen) <= {INS.GET_CARD_DATA, INS.SELECT}
+
+
+class Foreign(VirtualCard):
+    """A card that knows none of our commands."""
+
+    seen: tuple[int, ...] = ()
+
+    def transmit(self, apdu: bytes | bytearray) -> bytes:
+        """Refuse everything."""
+        self.seen += (apdu[1],)
+        return b"\x6d\x00"
 
 
 def test_a_damaged_identity_file_is_a_clear_error(tmp_path: Path) -> None:

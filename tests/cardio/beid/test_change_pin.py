@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from cardio.apdu import INS
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.card import BeidCard
 from cardio.card import Expected
-from cardio.channel import Apdu, Channel
+from cardio.channel import Apdu, Channel, Trace
 from cardio.errors import (
     CardChanged,
     CardError,
@@ -248,3 +250,14 @@ def test_a_wiped_pin_is_not_sent() -> None:
     with old, pytest.raises(CardError):
         card.change_pin(old, new, expected)
     assert INS.CHANGE_REFERENCE_DATA not in recorder.instructions()
+
+
+def test_the_pins_leave_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither log nor error holds digits or blocks of the old or the new PIN."""
+    channel = Trace(virtual_channel(_profile("1.8")), logging.getLogger("test"))
+    with caplog.at_level(logging.DEBUG), pytest.raises(PinIncorrect) as caught:
+        _change(channel, old=b"864297", new=b"735186")
+    shown = (caplog.text + repr(caught.value)).replace(" ", "")
+    assert "> 00 24 00 01 10 **" in caplog.text
+    assert "864297" not in shown
+    assert "735186" not in shown
