@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cardio import apdu
 from cardio.apdu import INS
 from cardio.beid.algorithms import ES384, RS256
 from cardio.beid.card import BeidCard
@@ -51,6 +52,8 @@ from tests.cardio.fake_pinpad import (
     TIMEOUT,
     FakePinPadChannel,
     Typed,
+    fill,
+    read_order,
 )
 
 ROWS = {"1.7": RS256, "1.8": ES384}
@@ -209,6 +212,25 @@ def test_quirks_change_one_field_each() -> None:
         assert fields == _plain(VERIFY_FIELDS, bmFormatString=form)
 
 
+digits = st.text("0123456789", min_size=4, max_size=12)
+
+
+@given(digits, digits, st.sampled_from([(5, 5), (5, 6)]))
+def test_a_reader_makes_the_command_that_we_would(
+    old: str, new: str, firmware: tuple[int, int]
+) -> None:
+    """Following the fields, number and digits end where the manuals have them."""
+    pad, row = Keypad(frozenset(Feature), firmware), quirks("SPRx32")
+    first, second = (Pin(bytearray(typed.encode())).block() for typed in (old, new))
+    order = read_order(Feature.VERIFY_PIN_DIRECT, verify_structure(pad, row))
+    fill(order, 0, old)
+    assert order.command == apdu.verify(first)
+    order = read_order(Feature.MODIFY_PIN_DIRECT, modify_structure(pad, row))
+    for offset, typed in zip(order.offsets, (old, new), strict=True):
+        fill(order, offset, typed)
+    assert order.command == apdu.change_reference_data(first, second)
+
+
 # --- signatures and changes on a fake reader -----------------------------------------
 
 
@@ -275,6 +297,8 @@ ANSWERS: list[tuple[int, type[CardError]]] = [
     (0x63C0, PinBlocked),
     (0x63C2, PinIncorrect),
     (0x6F00, CardUnreadable),
+    (0x6108, CardUnreadable),
+    (0x6C08, CardUnreadable),
 ]
 
 
