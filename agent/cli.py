@@ -100,12 +100,15 @@ def _card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         ("list", "readers and what is in them"),
         ("read", "identity, address and photo"),
         ("pin-status", "how many PIN tries are left; never spends one"),
+        ("change-pin", "replace the PIN; asks the old one, and the new one twice"),
     ):
         action = _add(actions, name, "agent.commands.card", summary)
         action.add_argument("--json", action="store_true", help="for programs")
         _card_option(action)
         if name != "list":
             action.add_argument("--reader", metavar="NAME", help="or a part of it")
+        if name == "change-pin":
+            action.set_defaults(module="agent.commands.change_pin")
         if name == "read":
             action.add_argument("--photo", type=Path, metavar="FILE", help="as JPEG")
     _verify(actions)

@@ -56,6 +56,11 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.NoCertificate, "no-certificate"),
     (card.PinBlocked, "pin-blocked"),
     (card.PinIncorrect, "pin-incorrect"),
+    # What a person did, or did not do, on the keys of the reader.
+    (card.PinEntryTimeout, "timeout"),
+    (card.PinEntryCancelled, "user-cancelled"),
+    (card.NewPinsDiffer, "user-cancelled"),
+    (card.PinFormat, "user-cancelled"),
     (card.CardError, "card-unreadable"),
 )
 
@@ -88,7 +93,9 @@ class Problem(Exception):
         """Return what a card's failure is called on the wire."""
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         tries = error.tries_left if isinstance(error, card.PinIncorrect) else None
-        return cls(code, tries_left=tries)
+        # An ATR stays here: what other cards a person has is not the site's to know.
+        detail = error.reason if isinstance(error, card.UnsupportedCard) else ""
+        return cls(code, detail, tries_left=tries)
 
     def title(self, lang: str) -> str:
         """Return the sentence for a person: what happened and what to do next."""

@@ -34,14 +34,14 @@ from agent.events import (
 from agent.inspection import Found, reader_id
 from agent.monitor import Monitor, Stay, stay_of
 from agent.protocol import AuthenticateRequest, IdentityRequest
-from agent.reading import LoginCertificates, Progress
+from agent.reading import LoginCertificates, LoginReady, Progress
 from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.beid.known import InMemory, KnownCertificates
-from cardio.card import Card, CardData, CardSource, Expected, PinStatus
+from cardio.card import Card, CardData, CardSource, Expected, PinEntry
 from cardio.channel import Stopped
 from cardio.errors import (
     CardError,
@@ -268,23 +268,25 @@ class AgentService:
         ) as operation:
             chosen, held = operation.card_data, self._monitor.held(operation.stay)
             algorithm = _problem(lambda: login_algorithm(chosen.applet))
-            certificates, status = await self._on_card(
+            ready = await self._on_card(
                 operation,
                 lambda card: reading.prepare_login(card, chosen, held, self._known),
             )
+            certificates = ready.certificates
             self._monitor.hold(operation.stay, certificates)
             _check_validity(certificates.holder)
-            if status.blocked:
+            if ready.status.blocked:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            pin = await self._pin(operation, status)
-            expected = Expected(chosen.chip_serial, status.tries_left)
+            pin = await self._pin(operation, ready)
+            expected = Expected(chosen.chip_serial, ready.status.tries_left)
 
             def sign() -> bytes:
                 # The thread owns the PIN: wiped from elsewhere in the middle, it would
                 # reach the card as a wrong one.
+                own = contextlib.nullcontext() if pin is None else pin
                 with (
-                    pin,
+                    own,
                     self._card(operation, stoppable=False) as card,
                     card.transaction(),
                 ):
@@ -307,20 +309,21 @@ class AgentService:
             self.settings.version,
         )
 
-    async def _pin(self, operation: _Operation, status: PinStatus) -> Pin:
-        origin, stay = operation.origin, operation.stay
-        question = Login(
-            origin,
-            status.tries_left,
-            operation.lang,
-            self._test_card,
-            self._marks(origin),
-        )
-        if status.tries_left == 1 and not await self._ask(
+    async def _pin(self, operation: _Operation, ready: LoginReady) -> Pin | None:
+        """Ask the PIN; None where the person types it elsewhere, on the reader say."""
+        origin, stay, tries = operation.origin, operation.stay, ready.status.tries_left
+        marks = self._marks(origin)
+        question = Login(origin, tries, operation.lang, self._test_card, marks)
+        if tries == 1 and not await self._ask(
             origin, stay, self._ui.last_try(question)
         ):
             raise Problem("user-denied")
-        return await self._ask(origin, stay, self._ui.login_pin(question))
+        if ready.entry is PinEntry.TYPED:
+            return await self._ask(origin, stay, self._ui.login_pin(question))
+        elsewhere = self._ui.login_elsewhere(question, ready.entry)
+        if not await self._ask(origin, stay, elsewhere):
+            raise Problem("user-denied")
+        return None
 
     # --- events ----------------------------------------------------------------------
 

@@ -126,6 +126,11 @@ class Card(abc.ABC):
         """True where the applet's keys are still in use (1.7 and 1.8)."""
         return self.applet in _SIGNING
 
+    @property
+    def changes_pin(self) -> bool:
+        """True where card, reader and road let a program change the PIN."""
+        return False
+
     @abc.abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Keep other programs from the card while the block runs."""
@@ -192,6 +197,14 @@ class Card(abc.ABC):
         ValueError for another length.
         """
         raise UnsupportedCard(self.atr, "the chip cannot be asked on this road")
+
+    def change_pin(self, old: Pin | None, new: Pin | None, expected: Expected) -> None:
+        """Replace the PIN; old and new are sent once; CardChanged before that.
+
+        Both are None where the PIN is not typed on this computer. UnsupportedCard
+        where card, reader or road do not let a program do it.
+        """
+        raise UnsupportedCard(self.atr, "the PIN cannot be changed on this road")
 
 
 class CardSource(Protocol):

@@ -21,7 +21,11 @@ CardError
 └── PinError
     ├── PinFormat           not 4 to 12 digits; never reaches the card
     ├── PinIncorrect        the card refused it (carries the tries left)
-    └── PinBlocked          no tries left
+    ├── PinBlocked          no tries left
+    ├── NewPinRefused       the card does not take a PIN of this form as the new one
+    ├── NewPinsDiffer       typed on the reader: the new PIN and its repetition
+    ├── PinEntryTimeout     nobody typed on the reader within its time
+    └── PinEntryCancelled   somebody pressed the reader's cancel key
 """
 
 from __future__ import annotations
@@ -56,11 +60,15 @@ class CardBusy(CardError):
 
 
 class UnsupportedCard(CardError):
-    """The card is not one this program can use; `atr` identifies its kind."""
+    """The card is not one this program can use, or not for that; `atr` names its kind.
+
+    `reason` says what it lacks, where it was recognised as a Belgian card.
+    """
 
     def __init__(self, atr: bytes, reason: str = "") -> None:
         super().__init__(reason or f"unsupported card, ATR {atr.hex().upper()}")
         self.atr = atr
+        self.reason = reason
 
 
 class CardRemoved(CardError):
@@ -130,3 +138,19 @@ class PinIncorrect(PinError):
 
 class PinBlocked(PinError):
     """The PIN is blocked: no attempt is compared any more."""
+
+
+class NewPinRefused(PinError):
+    """The card does not take a PIN of this form as the new one; the old one stays."""
+
+
+class NewPinsDiffer(PinError):
+    """The new PIN and its repetition, typed on the reader, are not the same."""
+
+
+class PinEntryTimeout(PinError):
+    """Nobody typed the PIN on the reader within its time."""
+
+
+class PinEntryCancelled(PinError):
+    """The entry of the PIN was cancelled on the reader."""

@@ -13,7 +13,9 @@ from agent.commands import Failure, answer, card_source, write_new
 from agent.commands.labels import LABELS, WORDS
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, on_card
+from agent.texts import text
 from agent.ui.words import one_line, quoted
+from agent.unblocking import blocked_key
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.card import Card, CardSource, PinStatus
 from cardio.errors import (
@@ -47,8 +49,12 @@ def explained() -> Iterator[None]:
     except SeveralReaders as error:
         names = ", ".join(f'"{quoted(name)}"' for name in error.names)
         raise Failure("cli-several-readers", names=names) from None
+    except UnsupportedCard as error:
+        atr = error.atr.hex().upper()
+        raise Failure("cli-unsupported-card", atr=atr or "-") from None
     except CardError as error:
-        raise Failure(Problem.from_card_error(error).code) from None
+        problem = Problem.from_card_error(error)
+        raise Failure(problem.code, tries=problem.tries_left) from None
 
 
 def _list(options: argparse.Namespace, source: CardSource) -> int:
@@ -159,11 +165,10 @@ def _show(result: dict[str, object], lang: str) -> None:
 def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
     name = choose(source, options.reader)
 
-    def work(card: Card) -> PinStatus:
-        card.recognise()
-        return card.pin_status()
+    def work(card: Card) -> tuple[str, PinStatus]:
+        return card.recognise().applet, card.pin_status()
 
-    status = on_card(source, name, work)
+    applet, status = on_card(source, name, work)
     if options.json:
         _json({"triesLeft": status.tries_left, "blocked": status.blocked})
         return 0
@@ -171,7 +176,7 @@ def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
     if status.tries_left is None:
         answer(words["tries-unknown"])
     elif status.blocked:
-        answer(words["blocked"])
+        answer(text(blocked_key(applet), options.lang))
     else:
         answer(words["tries"].format(tries=status.tries_left))
     return 0

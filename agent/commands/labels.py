@@ -53,8 +53,6 @@ WORDS = {
         "unknown": "een kaart die geen Belgische identiteitskaart is",
         "tries": "Pogingen over voor de pincode: {tries}",
         "tries-unknown": "Deze kaart zegt niet hoeveel pogingen er over zijn.",
-        "blocked": "De pincode is geblokkeerd. Ga met de kaart naar de dienst "
-        "bevolking van uw gemeente.",
     },
     "fr": {
         "no-readers": "Il n'y a pas de lecteur de cartes. Branchez-en un.",
@@ -63,8 +61,6 @@ WORDS = {
         "unknown": "une carte qui n'est pas une carte d'identité belge",
         "tries": "Essais restants pour le code PIN : {tries}",
         "tries-unknown": "Cette carte ne dit pas combien d'essais il reste.",
-        "blocked": "Le code PIN est bloqué. Allez avec la carte au service population "
-        "de votre commune.",
     },
     "de": {
         "no-readers": "Es gibt kein Kartenlesegerät. Schließen Sie eines an.",
@@ -73,8 +69,6 @@ WORDS = {
         "unknown": "eine Karte, die kein belgischer Personalausweis ist",
         "tries": "Verbleibende Versuche für die PIN: {tries}",
         "tries-unknown": "Diese Karte sagt nicht, wie viele Versuche übrig sind.",
-        "blocked": "Die PIN ist gesperrt. Gehen Sie mit der Karte zum "
-        "Bevölkerungsdienst Ihrer Gemeinde.",
     },
     "en": {
         "no-readers": "There is no card reader. Connect one.",
@@ -83,7 +77,5 @@ WORDS = {
         "unknown": "a card that is no Belgian identity card",
         "tries": "Tries left for the PIN: {tries}",
         "tries-unknown": "This card does not tell how many tries are left.",
-        "blocked": "The PIN is blocked. Take the card to the population service of "
-        "your municipality.",
     },
 }

@@ -15,9 +15,15 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from agent import cli
+from agent.unblocking import blocked_key
+from cardio.apdu import INS
+from cardio.beid.source import BeidCards
 from cardio.files import EF
+from cardio.virtual.card import VirtualCard
 from cardio.virtual.personas import CATALOGUE, PERSONAS
 from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import VirtualReaders
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
 from tests.rig.pcscd import Pcscd
@@ -30,6 +36,7 @@ COMMANDS = [
     ["card", "read"],
     ["card", "pin-status"],
     ["card", "verify"],
+    ["card", "change-pin"],
     ["trust", "show"],
     ["virtual-card"],
 ]
@@ -160,12 +167,58 @@ def test_pin_status(persona: str, tries: int, blocked: bool) -> None:
     assert json.loads(result.stdout) == {"triesLeft": tries, "blocked": blocked}
 
 
+#: What only the one or the other generation of card needs.
+LETTER = {"nl": "brief", "fr": "lettre", "de": "Brief", "en": "letter"}
+SINCE = "2021"
+
+
+@pytest.mark.parametrize("lang", LETTER)
+def test_a_blocked_card_says_what_to_do_by_its_generation(
+    lang: str, tmp_path: Path
+) -> None:
+    """1.7 needs the letter with the PUK code; cards since April 2021 have none."""
+    status = ["card", "pin-status", "--lang", lang]
+    new = run(*status, "--card", "virtual:blocked").stdout
+    assert SINCE in new
+    (tmp_path / "card.toml").write_text('applet = "1.7"\ntries = 0\n')
+    old = run(*status, "--card", f"virtual:{tmp_path}").stdout
+    assert LETTER[lang] in old
+    assert "PUK" in old
+    assert SINCE not in old
+    assert blocked_key("1.0") == blocked_key("1.1") == blocked_key("1.7")
+
+
 def test_an_unknown_reader_is_a_sentence_in_the_language() -> None:
     """--reader that fits none: exit code 1, said in Dutch."""
     result = run("card", "read", "--card", "virtual", "--reader", "zzz", "--lang", "nl")
     assert result.returncode == 1
     assert "kaartlezer" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_card_of_another_kind_is_named_by_its_atr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What kind of card it is can be looked up; nothing more is sent to it."""
+    profile = load_profile("adult")
+    card = Foreign(profile)
+    readers = VirtualReaders()
+    readers.insert(card)
+    monkeypatch.setattr("agent.commands.card.card_source", lambda _: BeidCards(readers))
+    assert cli.main(["card", "pin-status", "--lang", "en"]) == 1
+    assert profile.atr.hex().upper() in capsys.readouterr().err
+    assert set(card.seen) <= {INS.GET_CARD_DATA, INS.SELECT}
+
+
+class Foreign(VirtualCard):
+    """A card that knows none of our commands."""
+
+    seen: tuple[int, ...] = ()
+
+    def transmit(self, apdu: bytes | bytearray) -> bytes:
+        """Refuse everything."""
+        self.seen += (apdu[1],)
+        return b"\x6d\x00"
 
 
 def test_a_damaged_identity_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -381,6 +382,20 @@ async def test_a_card_that_cannot_log_in_asks_no_pin(
         answer = await agent.login()
         assert (answer.status, answer.body["code"]) == (status, code)
         assert agent.person.questions == []
+
+
+@pytest.mark.parametrize("applet", ["1.0", "1.1"])
+async def test_an_old_card_is_refused_with_its_reason(
+    applet: str, tmp_path: Path
+) -> None:
+    """Read only: its keys are no longer accepted, and a VERIFY without data costs."""
+    (tmp_path / "card.toml").write_text(f'applet = "{applet}"\n')
+    async with running(str(tmp_path)) as agent:
+        answer = await agent.login()
+        assert (answer.status, answer.body["code"]) == (424, "unsupported-card")
+        assert applet in answer.body["detail"]
+        assert agent.person.questions == []
+        assert agent.cards[0].tries_left == 3
 
 
 async def test_no_reader_is_told_from_no_card() -> None:

@@ -212,7 +212,20 @@ def test_catalogues_are_complete_and_alike() -> None:
             assert set(re.findall(r"{\w+}", text)) == wanted, (lang, key)
     for lang in LANGUAGES:
         words = catalogue(lang)
-        for key in ("consent", "login-last-try"):
+        for key in (
+            "consent",
+            "login-last-try",
+            "login-on-reader",
+            "change-last-try",
+            "change-on-reader",
+        ):
             assert words[key].endswith("[y/n] ")
-        assert words["login-pin"].endswith("PIN: ")
+        for key in (
+            "login-pin",
+            "change-old",
+            "change-new",
+            "change-again",
+            "change-differ",
+        ):
+            assert words[key].endswith(" PIN: ")
         assert words["choose"].endswith("[1-{count}] ")
