@@ -53,6 +53,12 @@ class Pin:
         wipe(self._digits)
         del self._digits[:]
 
+    def digits(self) -> bytearray:
+        """Return a copy of the digits; the caller wipes it."""
+        if not self._digits:
+            raise PinFormat("the PIN was wiped")
+        return bytearray(self._digits)
+
     def block(self) -> bytearray:
         """Return the 8-byte block of the manuals (2.8); the caller wipes it.
 
