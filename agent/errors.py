@@ -46,6 +46,7 @@ STATUS = {
 #: The first type that fits decides, so the special ones stand before their bases.
 _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.ServiceUnavailable, "pcsc-unavailable"),
+    (card.ModuleUnusable, "pcsc-unavailable"),
     (card.NoReader, "no-reader"),
     (card.NoCard, "no-card"),
     (card.UnsupportedCard, "unsupported-card"),
@@ -55,6 +56,7 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.NoCertificate, "no-certificate"),
     (card.PinBlocked, "pin-blocked"),
     (card.PinIncorrect, "pin-incorrect"),
+    (card.LoginCancelled, "user-cancelled"),
     (card.CardError, "card-unreadable"),
 )
 
@@ -91,7 +93,9 @@ class Problem(Exception):
 
     def title(self, lang: str) -> str:
         """Return the sentence for a person: what happened and what to do next."""
-        return text(self.code, lang, tries=self.tries_left or 0)
+        tries = self.tries_left
+        known = text("tries-unknown", lang) if tries is None else tries
+        return text(self.code, lang, tries=known)
 
     def to_json(self, lang: str) -> dict[str, object]:
         """Return the body of the answer."""

@@ -18,12 +18,13 @@ class Found:
 
     `card` is None for an empty reader and for a card that is no Belgian eID; then
     `error` says why. `signing` tells that the card has keys and a certificate to log
-    in with.
+    in with, `files` that identity, address and photo can be read on this road.
     """
 
     state: ReaderState
     card: CardData | None = None
     signing: bool = False
+    files: bool = True
     error: CardError | None = None
 
     def to_json(self, salt: bytes) -> dict[str, object]:
@@ -61,7 +62,7 @@ def look_into(source: CardSource, state: ReaderState) -> Found:
         with open_card(source, state.name) as card, card.transaction():
             data = card.recognise()
             signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
-            return Found(state, data, signing)
+            return Found(state, data, signing, card.has_files)
     except CardError as error:
         return Found(state, error=error)
 

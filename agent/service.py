@@ -31,12 +31,13 @@ from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterfa
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.identity import parse_address, parse_identity
-from cardio.card import Card, CardSource, Expected, PinStatus
+from cardio.card import Card, CardSource, Expected, PinEntry, PinStatus
 from cardio.errors import (
     CardChanged,
     CardError,
     CardReset,
     FileAbsent,
+    LoginFirst,
     NoCertificate,
     UnsupportedCard,
 )
@@ -71,11 +72,14 @@ _RAW_NAMES = {
 
 @dataclass(frozen=True)
 class _LoginData:
-    """What a login needs from the card before the PIN is asked."""
+    """What a login needs from the card before the PIN is asked.
 
-    certificate: bytes
-    issuer: bytes
+    `certificates`: the holder's and its issuer's; None where they show only later.
+    """
+
+    certificates: tuple[bytes, bytes] | None
     status: PinStatus
+    entry: PinEntry
 
 
 @dataclass
@@ -176,6 +180,8 @@ class AgentService:
     ) -> dict[str, object]:
         """Ask consent to exactly these data, read them, return them with proof."""
         async with self._operation(origin, request.reader, lang) as operation:
+            if not operation.found.files:
+                raise Problem("unsupported-card")
             if not (self._grants.named(origin) and self._source.virtual):
                 await self._consent(operation, request)
             self._grants.allow_once(origin, operation.stay)
@@ -209,42 +215,46 @@ class AgentService:
             login = await self._on_card(
                 operation, lambda card: _read_login(card, _serial(operation.found))
             )
-            _check_validity(login.certificate)
+            if login.certificates is not None:
+                _check_validity(login.certificates[0])
             if login.status.blocked:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            pin = await self._pin(operation, login.status)
+            pin = await self._pin(operation, login)
             expected = Expected(_serial(operation.found), login.status.tries_left)
 
-            def sign() -> bytes:
+            def sign() -> tuple[bytes, tuple[bytes, bytes]]:
                 # The thread owns the PIN: wiped from elsewhere in the middle, it would
                 # reach the card as a wrong one.
-                with pin, self._card(operation, stoppable=False) as card:
+                with (
+                    pin or contextlib.nullcontext(),
+                    self._card(operation, stoppable=False) as card,
+                ):
                     with card.transaction():
                         card.recognise()
-                    return card.sign(
+                    signature = card.sign(
                         Key.AUTHENTICATION, algorithm, digest, pin, expected
                     )
+                    return signature, login.certificates or _certificates(card)
 
-            signature = await operation.reservation.run(lambda: _problem(sign))
+            signature, certificates = await operation.reservation.run(
+                lambda: _problem(sign)
+            )
+            _check_validity(certificates[0])
             self._grants.allow_once(origin, operation.stay)
-        return token.build(
-            login.certificate,
-            login.issuer,
-            algorithm,
-            signature,
-            self.settings.version,
-        )
+        return token.build(*certificates, algorithm, signature, self.settings.version)
 
-    async def _pin(self, operation: _Operation, status: PinStatus) -> Pin:
-        question = Login(
-            operation.origin, status.tries_left, operation.lang, self._test_card
-        )
-        if status.tries_left == 1 and not await self._ask(
-            operation.stay, self._ui.last_try(question)
-        ):
+    async def _pin(self, operation: _Operation, login: _LoginData) -> Pin | None:
+        """Ask the PIN; None where it is going to be typed elsewhere."""
+        stay, tries = operation.stay, login.status.tries_left
+        question = Login(operation.origin, tries, operation.lang, self._test_card)
+        if tries == 1 and not await self._ask(stay, self._ui.last_try(question)):
             raise Problem("user-denied")
-        return await self._ask(operation.stay, self._ui.login_pin(question))
+        if login.entry is PinEntry.TYPED:
+            return await self._ask(stay, self._ui.login_pin(question))
+        if not await self._ask(stay, self._ui.login_elsewhere(question, login.entry)):
+            raise Problem("user-denied")
+        return None
 
     # --- asking ----------------------------------------------------------------------
 
@@ -412,11 +422,16 @@ def _recognise(card: Card, serial: bytes) -> None:
 def _read_login(card: Card, serial: bytes) -> _LoginData:
     with card.transaction():
         _recognise(card, serial)
-        return _LoginData(
-            card.read_certificate(EF.AUTHENTICATION),
-            card.read_certificate(EF.CA),
-            card.pin_status(),
-        )
+        try:
+            certificates = _certificates(card)
+        except LoginFirst:
+            certificates = None
+        return _LoginData(certificates, card.pin_status(), card.pin_entry)
+
+
+def _certificates(card: Card) -> tuple[bytes, bytes]:
+    """Return the holder's certificate and its issuer's."""
+    return card.read_certificate(EF.AUTHENTICATION), card.read_certificate(EF.CA)
 
 
 def _check_validity(certificate: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from cardio.card import PinEntry
 from cardio.pin import Pin
 
 
@@ -63,6 +64,9 @@ class UserInterface(Protocol):
 
     async def login_pin(self, question: Login) -> Pin:
         """Return the PIN that the person typed, 4 to 12 digits."""
+
+    async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
+        """Return whether the person goes on to type the PIN where `entry` says."""
 
     async def choose(self, question: Choice) -> int:
         """Return the index of the option that the person chose."""

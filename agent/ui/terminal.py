@@ -17,6 +17,7 @@ from typing import TypeVar
 from agent.texts import text
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable
 from agent.ui.words import quoted, site_name
+from cardio.card import PinEntry
 from cardio.errors import PinFormat
 from cardio.pin import Pin, wipe
 
@@ -88,6 +89,19 @@ class TerminalInterface:
                 return None
 
         return await self._ask(lang, words, parse, secret=True)
+
+    async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
+        """Ask whether to log in with a PIN that is typed in another place."""
+        lang = question.lang
+        tries = question.tries_left
+        words = text(
+            f"login-{entry.value}",
+            lang,
+            virtual=_virtual(question),
+            site=site_name(question.site),
+            tries=text("tries-unknown", lang) if tries is None else tries,
+        )
+        return await self._yes_no(lang, words)
 
     async def choose(self, question: Choice) -> int:
         """Ask which reader."""
