@@ -15,6 +15,7 @@ from agent.service import AgentService
 from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login
 from cardio.beid.source import BeidCards
+from cardio.card import CardSource, PinEntry
 from cardio.pin import Pin
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
@@ -35,6 +36,7 @@ class Person:
     thinks: bool = False
     questions: list[Consent | Login | Choice] = field(default_factory=list)
     last_tries: int = 0
+    elsewhere: list[PinEntry] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,6 +66,12 @@ class Person:
         """Type the PIN."""
         await self._hear(question)
         return Pin(bytearray(self.pin))
+
+    async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
+        """Agree or not to type the PIN in another place."""
+        self.elsewhere.append(entry)
+        await self._hear(question)
+        return self.agrees
 
     async def choose(self, question: Choice) -> int:
         """Choose a reader."""
@@ -139,8 +147,12 @@ async def running(
     person: Person | None = None,
     settings: Settings | None = None,
     strict: bool = False,
+    source: CardSource | None = None,
 ) -> AsyncIterator[Agent]:
-    """Run an agent with a reader for each persona ("" for an empty reader)."""
+    """Run an agent with a reader for each persona ("" for an empty reader).
+
+    Or with another source of cards in place of these readers.
+    """
     names = [f"Reader {number}" for number in range(len(personas))]
     readers = VirtualReaders(*names) if names else VirtualReaders()
     cards = []
@@ -149,7 +161,8 @@ async def running(
             cards.append(VirtualCard(load_profile(persona), strict=strict))
             readers.insert(cards[-1], name)
     someone = person or Person()
-    service = AgentService(BeidCards(readers), someone, settings or Settings())
+    cards_of = source or BeidCards(readers)
+    service = AgentService(cards_of, someone, settings or Settings())
     listening = await serve(service, None, None)
     try:
         async with aiohttp.ClientSession() as session:
