@@ -163,7 +163,7 @@ class Slot:
         return CardUnreadable(str(error) or name)
 
     def _stays_filled(self) -> bool:
-        """A module that fumbles may have lost its card; a reader says so a bit later."""
+        """A module that fumbles may have lost its card; readers tell it a bit later."""
         for _ in range(_LOOKS):
             if not self._filled():
                 return False

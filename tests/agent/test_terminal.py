@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from agent.texts import LANGUAGES, catalogue
+from agent.ui import Login
+from agent.ui.terminal import TerminalInterface
 from agent.ui.words import one_line, quoted
+from cardio.card import PinEntry
 from tests.agent.calls import ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
 
@@ -56,6 +59,32 @@ def test_identity_names_site_data_and_purpose(agent: Program, tmp_path: Path) ->
             agent.until(r"\[y/n\] $")
             agent.type(answer)
         assert call.status == status
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("entry", [PinEntry.MODULE, PinEntry.READER])
+@pytest.mark.parametrize(("line", "agreed"), [(b"y\n", True), (b"n\n", False)])
+async def test_a_pin_that_is_typed_elsewhere_is_one_yes_or_no(
+    monkeypatch: pytest.MonkeyPatch,
+    lang: str,
+    entry: PinEntry,
+    line: bytes,
+    agreed: bool,
+) -> None:
+    """Names the site and the tries; no line asks for a PIN here."""
+    reading, writing = os.pipe()
+    os.write(writing, line)
+    shown: list[str] = []
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "w"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        question = Login("https://portal.example", 2, lang, virtual=False)
+        terminal = TerminalInterface(shown.append)
+        assert await terminal.login_elsewhere(question, entry) is agreed
+    words = "".join(shown).rstrip("\n")
+    assert words.endswith("[y/n] ")
+    assert "portal.example" in words
+    assert ": 2." in words
+    assert "PIN: " not in words
 
 
 def test_end_of_input_cancels(agent: Program, tmp_path: Path) -> None:
@@ -134,7 +163,7 @@ def test_catalogues_are_complete_and_alike() -> None:
             assert set(re.findall(r"{\w+}", text)) == wanted, (lang, key)
     for lang in LANGUAGES:
         words = catalogue(lang)
-        for key in ("consent", "login-last-try"):
+        for key in ("consent", "login-last-try", "login-module", "login-reader"):
             assert words[key].endswith("[y/n] ")
         assert words["login-pin"].endswith("PIN: ")
         assert words["choose"].endswith("[1-{count}] ")
