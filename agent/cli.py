@@ -164,7 +164,7 @@ def _card_option(command: argparse.ArgumentParser) -> None:
         "--card",
         default="pcsc",
         metavar="WHERE",
-        help="pcsc (default) or virtual[:PERSONA or folder]",
+        help="pcsc (default), pkcs11:[MODULE] or virtual[:PERSONA or folder]",
     )
 
 

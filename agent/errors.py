@@ -46,6 +46,7 @@ STATUS = {
 #: The first type that fits decides, so the special ones stand before their bases.
 _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.ServiceUnavailable, "pcsc-unavailable"),
+    (card.ModuleUnusable, "pcsc-unavailable"),
     (card.NoReader, "no-reader"),
     (card.NoCard, "no-card"),
     (card.CardBusy, "busy"),
@@ -99,7 +100,9 @@ class Problem(Exception):
 
     def title(self, lang: str) -> str:
         """Return the sentence for a person: what happened and what to do next."""
-        return text(self.code, lang, tries=self.tries_left or 0)
+        tries = self.tries_left
+        known = text("tries-unknown", lang) if tries is None else tries
+        return text(self.code, lang, tries=known)
 
     def to_json(self, lang: str) -> dict[str, object]:
         """Return the body of the answer."""

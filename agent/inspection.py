@@ -23,12 +23,13 @@ class Found:
 
     `card` is None for an empty reader and for a card that is no Belgian eID; then
     `error` says why. `signing` tells that the card has keys and a certificate to log
-    in with.
+    in with, `files` that identity, address and photo can be read on this road.
     """
 
     state: ReaderState
     card: CardData | None = None
     signing: bool = False
+    files: bool = True
     error: CardError | None = None
 
     @property
@@ -91,7 +92,7 @@ def look_into(source: CardSource, state: ReaderState) -> Found:
             signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
         except CardNotActivated:  # Belgian all the same; whoever reads it is told
             signing = False
-        return Found(state, data, signing)
+        return Found(state, data, signing, card.has_files)
 
     try:
         return on_card(source, state.name, work)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cardio.beid.known import KnownCertificates, issuer, rrn_certificate
 from cardio.card import Card, CardData, PinEntry, PinStatus
-from cardio.errors import CardChanged, FileAbsent, NoCertificate
+from cardio.errors import CardChanged, FileAbsent, LoginFirst, NoCertificate
 from cardio.files import CERTIFICATES, EF
 
 #: What is read for each part: the data and what proves them (HTTP API, "Identity").
@@ -43,9 +43,12 @@ class LoginCertificates:
 
 @dataclass(frozen=True)
 class LoginReady:
-    """All that a login needs before the PIN: `entry` says where that is typed."""
+    """All that a login needs before the PIN: `entry` says where that is typed.
 
-    certificates: LoginCertificates
+    `certificates` are None where they show only during the login.
+    """
+
+    certificates: LoginCertificates | None
     status: PinStatus
     entry: PinEntry
 
@@ -155,7 +158,11 @@ def prepare_login(
     """
     with card.transaction():
         status = _status_of(card, chosen)
-        return LoginReady(held or read_login(card, known), status, card.pin_entry)
+        try:
+            certificates = held or read_login(card, known)
+        except LoginFirst:
+            certificates = None
+        return LoginReady(certificates, status, card.pin_entry)
 
 
 def _status_of(card: Card, chosen: CardData) -> PinStatus:

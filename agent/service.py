@@ -208,6 +208,8 @@ class AgentService:
     ) -> dict[str, object]:
         """Ask consent to exactly these data, read them, return them with proof."""
         async with self._operation(origin, request.reader, lang) as operation:
+            if not operation.found.files:
+                raise Problem("unsupported-card")
             wants_chip = chip.wanted(request, operation.card_data)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
             if wants_chip or not (self._grants.named(origin) and self._source.virtual):
@@ -272,21 +274,20 @@ class AgentService:
                 operation,
                 lambda card: reading.prepare_login(card, chosen, held, self._known),
             )
-            certificates = ready.certificates
-            self._monitor.hold(operation.stay, certificates)
-            _check_validity(certificates.holder)
+            if ready.certificates is not None:
+                self._monitor.hold(operation.stay, ready.certificates)
+                _check_validity(ready.certificates.holder)
             if ready.status.blocked:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
             pin = await self._pin(operation, ready)
             expected = Expected(chosen.chip_serial, ready.status.tries_left)
 
-            def sign() -> bytes:
+            def sign() -> tuple[bytes, LoginCertificates]:
                 # The thread owns the PIN: wiped from elsewhere in the middle, it would
                 # reach the card as a wrong one.
-                own = contextlib.nullcontext() if pin is None else pin
                 with (
-                    own,
+                    pin or contextlib.nullcontext(),
                     self._card(operation, stoppable=False) as card,
                     card.transaction(),
                 ):
@@ -295,11 +296,18 @@ class AgentService:
                     # lasted loses no try.
                     if operation.reservation.stop.is_set():
                         raise Stopped
-                    return card.sign(
+                    signature = card.sign(
                         Key.AUTHENTICATION, algorithm, digest, pin, expected
                     )
+                    held_or_read = ready.certificates
+                    if held_or_read is None:
+                        held_or_read = reading.read_login(card, self._known)
+                    return signature, held_or_read
 
-            signature = await operation.reservation.run(lambda: _problem(sign))
+            signature, certificates = await operation.reservation.run(
+                lambda: _problem(sign)
+            )
+            _check_validity(certificates.holder)
             self._grants.allow_once(origin, operation.stay)
         return token.build(
             certificates.holder,

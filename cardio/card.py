@@ -1,7 +1,8 @@
 """The card as a program sees it, whichever road leads to it; pure, no I/O here.
 
-`Card` is implemented by `cardio.beid.card` (APDUs through a reader). `CardSource` says
-which readers there are and opens the card in one of them.
+`Card` is implemented by `cardio.beid.card` (APDUs through a reader) and `cardio.pkcs11`
+(another program's module). `CardSource` says which readers there are and opens the card
+in one of them.
 """
 
 from __future__ import annotations
@@ -110,6 +111,11 @@ class Card(abc.ABC):
         return PinEntry.TYPED
 
     @property
+    def has_files(self) -> bool:
+        """True where identity, address and photo can be read on this road."""
+        return True
+
+    @property
     def card_data(self) -> CardData:
         """What `recognise` found."""
         if self._card_data is None:
@@ -159,7 +165,10 @@ class Card(abc.ABC):
 
     @abc.abstractmethod
     def read_certificate(self, ef: EF) -> bytes:
-        """Return a certificate in DER, without the padding; NoCertificate."""
+        """Return a certificate in DER, without the padding.
+
+        NoCertificate; LoginFirst where `sign` has to come before.
+        """
 
     @abc.abstractmethod
     def has_certificate(self, ef: EF) -> bool:

@@ -62,6 +62,12 @@ class Pin:
         """Tell whether both hold the same digits, as when a new PIN is typed twice."""
         return hmac.compare_digest(self._digits, other._digits)
 
+    def digits(self) -> bytearray:
+        """Return a copy of the digits; the caller wipes it."""
+        if not self._digits:
+            raise PinFormat("the PIN was wiped")
+        return bytearray(self._digits)
+
     def block(self) -> bytearray:
         """Return the 8-byte block of the manuals (2.8); the caller wipes it.
 

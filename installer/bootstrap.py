@@ -45,6 +45,7 @@ TEST_PACKAGES = (
     "opensc",
     "openssl",
     "procps",
+    "softhsm2",
     "util-linux",
 )
 DEBIAN_TEST_PACKAGES = ("chromium",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +64,7 @@ def card_source(where: str) -> CardSource:
     if kind == "virtual":
         return virtual_source(rest)
     if kind == "pkcs11":
-        raise Usage("cli-pkcs11")
+        return _pkcs11(rest)
     raise Usage("cli-card", value=repr(where))
 
 
@@ -73,6 +75,28 @@ def _pcsc() -> CardSource:
     except ImportError as error:
         raise Failure("cli-no-pyscard") from error
     return BeidCards(PcscReaders())
+
+
+def _pkcs11(path: str) -> CardSource:
+    """Return the slots of a module; without a path, of the first that is installed."""
+    from cardio.errors import ModuleUnusable
+    from cardio.pkcs11_places import installed
+
+    found = (Path(path),) if path else installed()
+    if not found:
+        raise Failure("cli-pkcs11-none")
+    if not found[0].is_file():
+        raise Usage("cli-pkcs11", reason=f"{found[0]}: {os.strerror(errno.ENOENT)}")
+    try:
+        from cardio.beid.beside import Beside
+        from cardio.pcsc import PcscReaders
+        from cardio.pkcs11_source import Pkcs11Cards
+    except ImportError as error:
+        raise Failure("cli-no-pyscard") from error
+    try:
+        return Pkcs11Cards(found[0], Beside(PcscReaders()))
+    except ModuleUnusable as error:
+        raise Failure("cli-pkcs11", reason=error) from None
 
 
 def virtual_source(persona: str, *, pin: str | None = None) -> CardSource:

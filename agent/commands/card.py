@@ -50,8 +50,10 @@ def explained() -> Iterator[None]:
         names = ", ".join(f'"{quoted(name)}"' for name in error.names)
         raise Failure("cli-several-readers", names=names) from None
     except UnsupportedCard as error:
+        if not error.atr:  # a PKCS#11 module does not tell it
+            raise Failure(Problem.from_card_error(error).code) from None
         atr = error.atr.hex().upper()
-        raise Failure("cli-unsupported-card", atr=atr or "-") from None
+        raise Failure("cli-unsupported-card", atr=atr) from None
     except CardError as error:
         problem = Problem.from_card_error(error)
         raise Failure(problem.code, tries=problem.tries_left) from None

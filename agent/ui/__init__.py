@@ -84,7 +84,7 @@ class UserInterface(Protocol):
         """Return the PIN that the person typed, 4 to 12 digits."""
 
     async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
-        """Return whether the person will type the PIN on the keys of the reader."""
+        """Return whether the person goes on to type the PIN where `entry` says."""
 
     async def choose(self, question: Choice) -> int:
         """Return the index of the option that the person chose."""

@@ -80,8 +80,8 @@ class TerminalInterface:
         return await self._pin(question.lang, self._login("login-pin", question))
 
     async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
-        """Ask whether the PIN will be typed on the reader, and say to do it there."""
-        words = self._login("login-on-reader", question)
+        """Ask whether to log in with a PIN that is typed in another place."""
+        words = self._login(f"login-{entry.value}", question)
         return await self._yes_no(question.lang, words)
 
     @staticmethod

@@ -15,7 +15,7 @@ from agent.service import AgentService
 from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login
 from cardio.beid.source import BeidCards
-from cardio.card import PinEntry
+from cardio.card import CardSource, PinEntry
 from cardio.pin import Pin
 from cardio.readers import ReaderSource
 from cardio.virtual.profile import load_profile
@@ -38,7 +38,7 @@ class Person:
     thinks: bool = False
     questions: list[Consent | Login | Choice] = field(default_factory=list)
     last_tries: int = 0
-    on_reader: int = 0
+    elsewhere: list[PinEntry] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -69,9 +69,9 @@ class Person:
         await self._hear(question)
         return Pin(bytearray(self.pin))
 
-    async def login_elsewhere(self, question: Login, _entry: PinEntry) -> bool:
-        """Agree or not to type the PIN on the reader."""
-        self.on_reader += 1
+    async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
+        """Agree or not to type the PIN in another place."""
+        self.elsewhere.append(entry)
         await self._hear(question)
         return self.agrees
 
@@ -160,10 +160,12 @@ async def running(
     settings: Settings | None = None,
     strict: bool = False,
     on_reader: Sequence[Typed] | None = None,
+    source: CardSource | None = None,
 ) -> AsyncIterator[Agent]:
     """Run an agent with a reader for each persona ("" for an empty reader).
 
-    With `on_reader` the readers have keys, and these are what is typed on them.
+    With `on_reader` the readers have keys, and these are what is typed on them. Or with
+    another source of cards in place of these readers.
     """
     names = [f"Reader {number}" for number in range(len(personas))]
     readers = VirtualReaders(*names) if names else VirtualReaders()
@@ -173,10 +175,11 @@ async def running(
             cards.append(RecordedCard(load_profile(persona), strict=strict))
             readers.insert(cards[-1], name)
     someone = person or Person()
-    source: ReaderSource = readers
+    played: ReaderSource = readers
     if on_reader is not None:
-        source = FakePinPadReaders(readers, on_reader)
-    service = AgentService(BeidCards(source), someone, settings or Settings())
+        played = FakePinPadReaders(readers, on_reader)
+    cards_of = source or BeidCards(played)
+    service = AgentService(cards_of, someone, settings or Settings())
     listening = await serve(service, None, None)
     try:
         async with aiohttp.ClientSession() as session:

@@ -93,6 +93,21 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("command", [["run"], ["card", "list"]], ids=" ".join)
+def test_a_file_that_is_no_pkcs11_module_is_a_sentence(
+    command: list[str], tmp_path: Path
+) -> None:
+    """Exit code 1, naming the file and what to name instead."""
+    pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
+    path = tmp_path / "module.so"
+    path.write_text("no library")
+    result = run(*command, "--card", f"pkcs11:{path}", "--data-dir", str(tmp_path))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert str(path) in result.stderr
+    assert "--card pkcs11:/path" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_virtual_card_without_a_reader_fails() -> None:
     """No virtual reader listens there: exit code 1 and what to do."""
     result = run("virtual-card", "--vpcd", "localhost:1")

@@ -24,7 +24,7 @@ async def test_the_pin_is_asked_on_the_reader_alone(persona: str, strict: bool) 
         answer = await agent.login()
         assert answer.status == 200
         assert answer.body["format"] == "web-eid:1.0"
-        assert person.on_reader == len(person.questions) == 1
+        assert len(person.elsewhere) == len(person.questions) == 1
         question = person.questions[0]
         assert isinstance(question, Login)
         assert question.tries_left == 3
@@ -56,7 +56,7 @@ async def test_what_happens_on_the_reader_has_a_code(
         answer = await agent.login()
         assert (answer.status, answer.body["code"]) == (STATUS[code], code)
         assert agent.cards[0].tries_left == left
-        assert agent.person.on_reader == 1
+        assert len(agent.person.elsewhere) == 1
         assert (await agent.login()).status == 200  # and the next one works
 
 
@@ -72,7 +72,7 @@ async def test_the_last_try_needs_its_own_step_there_too() -> None:
     """First the question about the last try, then the one about the reader."""
     async with running("one-try", on_reader=[("1234",)]) as agent:
         assert (await agent.login()).status == 200
-        assert agent.person.last_tries == agent.person.on_reader == 1
+        assert agent.person.last_tries == len(agent.person.elsewhere) == 1
         assert len(agent.person.questions) == 2
 
 

@@ -16,7 +16,10 @@ from pathlib import Path
 import pytest
 
 from agent.texts import LANGUAGES, catalogue
+from agent.ui import Login
+from agent.ui.terminal import TerminalInterface
 from agent.ui.words import one_line, quoted
+from cardio.card import PinEntry
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
 
@@ -71,6 +74,32 @@ def test_a_special_run_says_so_in_its_questions(tmp_path: Path) -> None:
             question = program.until("PIN: $")
             program.type("1234")
     assert "[DEVELOPER MODE] [allowed by --allow-origin] portal.example" in question
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("entry", [PinEntry.MODULE, PinEntry.READER])
+@pytest.mark.parametrize(("line", "agreed"), [(b"y\n", True), (b"n\n", False)])
+async def test_a_pin_that_is_typed_elsewhere_is_one_yes_or_no(
+    monkeypatch: pytest.MonkeyPatch,
+    lang: str,
+    entry: PinEntry,
+    line: bytes,
+    agreed: bool,
+) -> None:
+    """Names the site and the tries; no line asks for a PIN here."""
+    reading, writing = os.pipe()
+    os.write(writing, line)
+    shown: list[str] = []
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "w"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        question = Login("https://portal.example", 2, lang, virtual=False)
+        terminal = TerminalInterface(shown.append)
+        assert await terminal.login_elsewhere(question, entry) is agreed
+    words = "".join(shown).rstrip("\n")
+    assert words.endswith("[y/n] ")
+    assert "portal.example" in words
+    assert ": 2." in words
+    assert "PIN: " not in words
 
 
 def test_end_of_input_cancels(agent: Program, tmp_path: Path) -> None:
@@ -215,7 +244,8 @@ def test_catalogues_are_complete_and_alike() -> None:
         for key in (
             "consent",
             "login-last-try",
-            "login-on-reader",
+            "login-module",
+            "login-reader",
             "change-last-try",
             "change-on-reader",
         ):
