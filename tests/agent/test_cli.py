@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
+import locale
 import os
 import signal
 import socket
@@ -15,9 +17,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from agent import certs, cli, host, texts, tls
+from agent.instance import Instance
 from cardio.files import EF
 from cardio.virtual.personas import PERSONAS
 from cardio.virtual.profile import load_profile
+from cardio.virtual.vpcd import DEFAULT_HOST, DEFAULT_PORT
 from tests.agent.calls import ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
 
@@ -250,6 +255,51 @@ def test_trust_show_prints_the_constrained_ca(tmp_path: Path) -> None:
     assert not [file for file in folder.iterdir() if file.name.startswith("ca.key")]
 
 
+def test_of_several_first_starts_one_makes_the_certificate(tmp_path: Path) -> None:
+    """Processes that start together print the same CA."""
+    command = [sys.executable, "-m", "agent", "trust", "show"]
+    command += ["--data-dir", str(tmp_path)]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(4)
+    ]
+    shown = {process.communicate(timeout=60)[0] for process in processes}
+    assert len(shown) == 1
+    assert b"BEGIN CERTIFICATE" in shown.pop()
+
+
+def _stored(data_dir: Path, age_days: int) -> dict[str, bytes]:
+    """Store a certificate of this age; return the files."""
+    host.make_private_dir(data_dir / "tls")
+    now = datetime.datetime.now(datetime.UTC)
+    issued = certs.issue(now=lambda: now - datetime.timedelta(days=age_days))
+    tls.store(issued, data_dir / "tls")
+    return _files(data_dir / "tls")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("age_days", "code"), [(750, 0), (801, 1)])
+def test_trust_show_renews_nothing_while_an_agent_runs(
+    age_days: int, code: int, tmp_path: Path
+) -> None:
+    """What is shown is what the agent uses; one that has expired is a sentence."""
+    before = _stored(tmp_path, age_days)
+    agent = Instance(tmp_path)
+    try:
+        agent.publish(27410, {})
+        result = run("trust", "show", "--data-dir", str(tmp_path), "--lang", "en")
+    finally:
+        agent.close()
+    assert result.returncode == code
+    assert _files(tmp_path / "tls") == before
+    assert result.stdout.strip() == ("" if code else before["ca.pem"].decode().strip())
+    assert ("eid-agent quit" in result.stderr) is bool(code)
+    assert run("trust", "show", "--data-dir", str(tmp_path)).returncode == 0
+    assert _files(tmp_path / "tls") != before  # nobody runs any more: renewed
+
+
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     """A key file of mode 0644, or a link, is not used and not silently replaced."""
     assert run("trust", "show", "--data-dir", str(tmp_path)).returncode == 0
@@ -317,6 +367,17 @@ def test_the_log_of_a_whole_run_holds_no_pin_and_no_person(tmp_path: Path) -> No
     assert found == []
 
 
+# --- what stands twice, so that --help loads little ----------------------------------
+
+
+def test_the_command_lines_own_tables_are_those_of_the_program() -> None:
+    """Languages, personas and the virtual reader's place."""
+    assert cli.LANGUAGES == texts.LANGUAGES
+    assert ", ".join(PERSONAS) == cli.PERSONAS
+    options = cli.parser().parse_args(["virtual-card"])
+    assert options.vpcd == (DEFAULT_HOST, DEFAULT_PORT)
+
+
 # --- languages, streams, signals -----------------------------------------------------
 
 
@@ -349,6 +410,34 @@ def test_a_failure_is_one_sentence_in_the_language(
     assert result.returncode == 1
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "lang"),
+    [
+        ("Dutch_Belgium", "nl"),
+        ("French_Belgium", "fr"),
+        ("German_Germany", "de"),
+        ("English_United Kingdom", "en"),
+        ("nl_BE", "nl"),
+        ("Danish_Denmark", "en"),
+        (None, "en"),
+    ],
+)
+def test_a_system_without_these_variables_has_a_locale_all_the_same(
+    name: str | None, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows and macOS set none; Windows calls its locales by English names.
+
+    What Python would say there is made up: these tests run on Linux.
+    """
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(locale, "getlocale", lambda: (name, "1252"))
+    assert cli.language(None) == lang
+    monkeypatch.setenv("LANG", "fr_BE.UTF-8")
+    assert cli.language(None) == "fr"
+    assert cli.language("de") == "de"
 
 
 def _shell(line: str, **env: str) -> subprocess.CompletedProcess[bytes]:
@@ -423,7 +512,7 @@ def test_help_and_version_load_nothing_heavy(command: list[str]) -> None:
 def test_a_signal_ends_the_agent_in_order(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    """Exit code 0, nothing complained of, and only lock and certificate stay."""
+    """Exit code 0, nothing complained of, and only lock and certificates stay."""
     with started(
         "run", "--card", "virtual", "--ui", "terminal", "--data-dir", str(tmp_path)
     ) as agent:
@@ -431,7 +520,8 @@ def test_a_signal_ends_the_agent_in_order(
         agent.process.send_signal(number)
         assert agent.process.wait(20) == 0
         assert agent.errors() == ""
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["agent.lock", "tls"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["agent.lock", "certificates", "tls"]
 
 
 def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:
