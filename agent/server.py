@@ -17,13 +17,13 @@ from importlib.resources import files
 from aiohttp import web
 
 from agent import gate, openapi, protocol
-from agent.connections import HEADERS, PortTaken, Runner, bind
+from agent.connections import HEADERS, PortRefused, PortTaken, Runner, bind
 from agent.errors import Problem
 from agent.gate import Gate
 from agent.service import AgentService
 from agent.sockets import serve_events
 
-__all__ = ["Listening", "PortTaken", "make_app", "serve"]
+__all__ = ["Listening", "PortRefused", "PortTaken", "make_app", "serve"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,10 @@ class Listening:
 async def serve(
     service: AgentService, context: ssl.SSLContext | None, port: int | None
 ) -> Listening:
-    """Start the endpoint; PortTaken. Without a context it speaks plain HTTP (tests)."""
+    """Start the endpoint; PortTaken, PortRefused.
+
+    Without a context it speaks plain HTTP (tests).
+    """
     port, sockets = bind(port)
     app = make_app(service, port)
     runner = Runner(

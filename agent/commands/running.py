@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent import host
 from agent.commands import Failure, say
-from agent.server import Listening, PortTaken, serve
+from agent.server import Listening, PortRefused, PortTaken, serve
 from agent.service import AgentService
 from agent.settings import Settings
 from agent.texts import text
@@ -56,7 +56,7 @@ async def endpoint(
     port: int | None,
     known: KnownCertificates | None = None,
 ) -> AsyncIterator[Listening]:
-    """Serve the agent while the block runs; Failure when no port is free.
+    """Serve the agent while the block runs; Failure when no port is to be had.
 
     `known` remembers the certificates of CAs and Register; default: for this run.
     """
@@ -65,6 +65,8 @@ async def endpoint(
         listening = await serve(service, context, port)
     except PortTaken:
         raise Failure("cli-port-taken", port=port or "27410-27419") from None
+    except PortRefused:
+        raise Failure("cli-port-refused", port=port) from None
     try:
         yield listening
     finally:
