@@ -12,6 +12,8 @@ from typing import IO
 assert sys.platform != "win32"
 
 import fcntl  # noqa: E402
+import grp  # noqa: E402
+import pwd  # noqa: E402
 
 
 def data_dir() -> Path:
@@ -27,11 +29,28 @@ def make_data_dir(path: Path) -> None:
     """Make the data folder, 0700, or take one that is there, without changing it.
 
     The person may name any folder, so its mode is theirs. PermissionError when it is a
-    link, somebody else's, or open for everybody to write.
+    link, somebody else's, or open for others to write.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if stat.S_IMODE(_own_folder(path).st_mode) & stat.S_IWOTH:
+    status = _own_folder(path)
+    if status.st_mode & stat.S_IWOTH:
         raise PermissionError(f"everybody can write to {path}")
+    if status.st_mode & stat.S_IWGRP and not _of_this_user_alone(status.st_gid):
+        raise PermissionError(f"a group of several people can write to {path}")
+
+
+def _of_this_user_alone(group: int) -> bool:
+    """Tell whether a group is the user's private one.
+
+    Debian gives each user such a group, of the same name and without members, and opens
+    new folders to it (umask 002).
+    """
+    try:
+        user, entry = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    same = user.pw_gid == group and entry.gr_name == user.pw_name
+    return same and set(entry.gr_mem) <= {user.pw_name}
 
 
 def make_private_dir(path: Path) -> None:
