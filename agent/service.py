@@ -7,7 +7,6 @@ are open outside the card's transaction. Every failure is a `Problem`.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import datetime
 import logging
@@ -37,6 +36,7 @@ from agent.monitor import Monitor, Stay
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.reading import LoginCertificates, Progress
 from agent.settings import Settings
+from agent.token import base64_text
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
@@ -553,7 +553,7 @@ def _identity_body(
     request: IdentityRequest, data: dict[EF, bytes]
 ) -> dict[str, object]:
     """Return the body of POST /v1/identity: parsed for display, raw for proof."""
-    raw = {name: _base64(data[ef]) for ef, name in _RAW_NAMES.items() if ef in data}
+    raw = {name: base64_text(data[ef]) for ef, name in _RAW_NAMES.items() if ef in data}
     body: dict[str, object] = {"format": "eid-agent-identity:1"}
     for part in request.include:
         body[part] = _problem(partial(_PARSED[part], data))
@@ -570,9 +570,5 @@ _PARSED: dict[str, Callable[[dict[EF, bytes]], object]] = {
     "address": lambda data: (
         parse_address(data[EF.ADDRESS]).to_json() if EF.ADDRESS in data else None
     ),
-    "photo": lambda data: _base64(data[EF.PHOTO]) if EF.PHOTO in data else None,
+    "photo": lambda data: base64_text(data[EF.PHOTO]) if EF.PHOTO in data else None,
 }
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

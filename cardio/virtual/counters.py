@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from cardio.virtual.storage import write_json
 
 
 @dataclass
@@ -50,7 +50,4 @@ class FileCounters(Counters):
     def save(self) -> None:
         """Replace the file in one step."""
         values = {"tries": self.tries, "authentications": self.authentications}
-        handle, new = tempfile.mkstemp(dir=self._path.parent, prefix=".new-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(values, file)
-        Path(new).replace(self._path)
+        write_json(self._path, values)
