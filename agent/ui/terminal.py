@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from agent.texts import text
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable
-from agent.ui.words import quoted, site_name
+from agent.words import quoted, site_name
 from cardio.errors import PinFormat
 from cardio.pin import Pin, wipe
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.texts import LANGUAGES, catalogue
-from agent.ui.words import one_line, quoted
+from agent.words import one_line, quoted
 from tests.agent.calls import ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
 
