@@ -1,4 +1,6 @@
-"""The command line `eid-agent`: words to actions; each command lives in its own module.
+"""The command line `eid-agent`: words to actions; touches streams, signals and logs.
+
+Each command lives in its own module, which is imported when it is called.
 
 Standard output carries results and questions only. Exit code 0: done, 1: failed, with
 one sentence on standard error that says what to do, 2: wrong usage.

@@ -1,4 +1,4 @@
-"""What the agent does for a page: status, readers, identity, login; knows no HTTP.
+"""What the agent does for a page, over card source and interface; knows no HTTP.
 
 The order is that of the API: reader and card, card state, consent, read, PIN. Dialogs
 are open outside the card's transaction. Every failure is a `Problem`.

@@ -1,7 +1,7 @@
 """`eid-agent demo`: the agent with a virtual card, a portal, and a browser for both.
 
-Everything of a run lives in one temporary folder. Agent and portal have two leaves of
-one CA, whose key is gone before either is used.
+Touches sockets, a browser, and one temporary folder in which everything of a run lives.
+Agent and portal have two leaves of one CA, whose key is gone before either is used.
 """
 
 from __future__ import annotations

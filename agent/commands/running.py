@@ -1,4 +1,7 @@
-"""What `run` and `demo` share: an endpoint that lives until it is told to end."""
+"""What `run` and `demo` share: an endpoint that lives until it is told to end.
+
+Touches signals; sockets, cards and terminal through what it puts together.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`eid-agent virtual-card`: a virtual Belgian eID in pcscd's virtual reader."""
+"""`eid-agent virtual-card`: a virtual Belgian eID in pcscd's virtual reader.
+
+Touches the reader's socket, signals, and the folder of `--state`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between operating systems: folders and private files, one file each."""
+"""What differs between operating systems, one file each; touches folders and files."""
 
 from __future__ import annotations
 

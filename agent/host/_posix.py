@@ -1,4 +1,4 @@
-"""Linux and macOS: the data folder and files that only their owner can touch."""
+"""Linux and macOS: private folders and files; touches those that it is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows: the data folder and its files. Not run on Windows yet.
+"""Windows: folders and files; touches those that it is given. Not run there yet.
 
 The folder below LOCALAPPDATA is open to its user, administrators and the system alone;
 no access list of our own is set.
