@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login
 from cardio.beid.source import BeidCards
 from cardio.pin import Pin
+from cardio.readers import ReaderSource
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.rig.transcript import RecordedCard
@@ -147,8 +148,12 @@ async def running(
     person: Person | None = None,
     settings: Settings | None = None,
     strict: bool = False,
+    through: Callable[[VirtualReaders], ReaderSource] = lambda readers: readers,
 ) -> AsyncIterator[Agent]:
-    """Run an agent with a reader for each persona ("" for an empty reader)."""
+    """Run an agent with a reader for each persona ("" for an empty reader).
+
+    `through` puts something between the agent and the readers.
+    """
     names = [f"Reader {number}" for number in range(len(personas))]
     readers = VirtualReaders(*names) if names else VirtualReaders()
     cards: list[RecordedCard] = []
@@ -157,7 +162,7 @@ async def running(
             cards.append(RecordedCard(load_profile(persona), strict=strict))
             readers.insert(cards[-1], name)
     someone = person or Person()
-    service = AgentService(BeidCards(readers), someone, settings or Settings())
+    service = AgentService(BeidCards(through(readers)), someone, settings or Settings())
     listening = await serve(service, None, None)
     try:
         async with aiohttp.ClientSession() as session:
