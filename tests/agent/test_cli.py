@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import json
 import locale
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from agent import certs, cli, host, texts, tls
+from agent.commands import Failure, virtual_card
 from agent.instance import Instance
 from cardio.files import EF
 from cardio.virtual.personas import PERSONAS
@@ -25,6 +29,7 @@ from cardio.virtual.profile import load_profile
 from cardio.virtual.vpcd import DEFAULT_HOST, DEFAULT_PORT
 from tests.agent.calls import ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
+from tests.cardio.expected import expected, expected_address
 
 COMMANDS = [
     ["run"],
@@ -125,8 +130,8 @@ def test_card_read_gives_what_the_card_holds(persona: str, tmp_path: Path) -> No
     assert result["applet"] == profile.applet
     assert base64.b64decode(result["photo"]) == profile.files[EF.PHOTO]
     assert file.read_bytes() == profile.files[EF.PHOTO]
-    assert result["identity"]["chipNumber"] == profile.chip_serial.hex()
-    assert result["identity"]["surname"].encode() in profile.files[EF.IDENTITY]
+    assert result["identity"] == expected(persona, profile.applet, profile)
+    assert result["address"] == expected_address(persona)
     assert result["identity"]["surname"] in run(*arguments).stdout
     again = run(*arguments, "--photo", str(file))
     assert again.returncode == 1
@@ -540,6 +545,55 @@ def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:
         assert (call.status, call.body["code"]) == (409, "user-cancelled")
         assert agent.end() == 0
         assert agent.errors().count("\n") == 1  # that windows come later
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_asked_for_windows_it_says_why_it_asks_in_the_terminal(
+    command: str, tmp_path: Path
+) -> None:
+    """`--ui desktop` (also the default) falls back, and the question comes."""
+    more = {
+        "run": ["--card", "virtual", "--data-dir", str(tmp_path)],
+        "demo": ["--no-browser"],
+    }[command]
+    with started(command, "--ui", "desktop", "--lang", "en", *more) as agent:
+        port, ca = agent.port(), tmp_path / "tls" / "ca.pem"
+        if command == "demo":
+            ca = Path(re.search("ca: (.*)\n", agent.until("test PIN: 1234\n"))[1])
+        with ask_login(port, ca) as login:
+            agent.until("PIN: $")
+            agent.type("1234")
+        assert login.status == 200
+        assert agent.end() == 0
+        assert agent.errors().count("Windows come in a later version") == 1
+
+
+def test_a_virtual_card_wakes_the_service_before_it_looks_for_its_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """systemd starts pcscd, and with it the virtual reader, at the first call.
+
+    The service is a stand-in: its first call makes the reader's port listen.
+    """
+    with socket.socket() as port, contextlib.ExitStack() as stack:
+        port.bind(("127.0.0.1", 0))
+
+        class Sleeping:
+            def readers(self) -> tuple[()]:
+                port.listen()
+                hang_up = threading.Thread(target=lambda: port.accept()[0].close())
+                hang_up.start()
+                stack.callback(hang_up.join)
+                return ()
+
+        monkeypatch.setattr(virtual_card, "card_source", lambda _: Sleeping())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            stack.callback(signal.signal, number, signal.getsignal(number))
+        place = f"127.0.0.1:{port.getsockname()[1]}"
+        options = cli.parser().parse_args(["virtual-card", "--vpcd", place])
+        with pytest.raises(Failure) as caught:
+            virtual_card.main(options)
+    assert "hung up" in caught.value.sentence("en")  # so it had been there
 
 
 def test_a_stopped_agent_makes_quit_fail(tmp_path: Path) -> None:
