@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import sys
 
 from aiohttp import web
 
+from agent import host
 from agent.errors import Problem
 
 _log = logging.getLogger(__name__)
@@ -89,10 +89,7 @@ def _bind_both(port: int) -> list[socket.socket]:
 def _bind_one(family: int, address: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform == "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        host.claim_port(listener)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((address, port))

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import ssl
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,15 +37,7 @@ def explain_ui(ui: str, lang: str) -> None:
 def stop_on_signals() -> asyncio.Event:
     """Return an event that SIGTERM, Ctrl-C and a closed terminal set."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if sys.platform != "win32":
-        numbers.append(signal.SIGHUP)  # the terminal's window was closed
-    for number in numbers:
-        if sys.platform == "win32":
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-        else:
-            loop.add_signal_handler(number, stop.set)
+    host.on_stop_signals(asyncio.get_running_loop(), stop.set)
     return stop
 
 

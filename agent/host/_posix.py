@@ -1,19 +1,33 @@
-"""Linux and macOS: private folders and files; touches those that it is given."""
+"""Linux and macOS: private folders, files and sockets; touches those that it is given.
+
+Signals are set for the event loop that asks for it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
+import socket
 import stat
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 assert sys.platform != "win32"
 
 import fcntl  # noqa: E402
 import grp  # noqa: E402
 import pwd  # noqa: E402
+
+#: A Unix socket's path may have about 100 bytes.
+_MAX_PATH = 90
 
 
 def data_dir() -> Path:
@@ -119,3 +133,32 @@ def lock(path: Path) -> IO[bytes] | None:
         file.close()
         raise
     return file
+
+
+def channel_address(folder: Path, folders: contextlib.ExitStack) -> str:
+    """Return where a private channel can listen; a folder made for it goes with them.
+
+    A socket in `folder`, or in a private folder of its own where the path is too long.
+    """
+    path = folder.absolute() / "agent.sock"
+    if len(os.fsencode(path)) > _MAX_PATH:
+        made = tempfile.TemporaryDirectory(prefix="eid-agent-")
+        path = Path(folders.enter_context(made)) / "agent.sock"
+    path.unlink(missing_ok=True)
+    return str(path)
+
+
+def close_channel_to_others(address: str) -> None:
+    """Let the user alone connect."""
+    Path(address).chmod(0o600)
+
+
+def claim_port(listener: socket.socket) -> None:
+    """Before binding: take the port at once where the last agent just left it."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def on_stop_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM, Ctrl-C, and when the terminal's window closes."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)
