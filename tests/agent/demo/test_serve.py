@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -32,6 +34,32 @@ def test_the_portals_sockets_are_closed_when_the_agent_finds_no_port(
     assert "in use" in capsys.readouterr().err
     assert bound
     assert all(sock.fileno() == -1 for sock in bound)
+
+
+def test_the_service_is_called_before_the_demos_own_card_goes_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also for a persona that was named: systemd starts pcscd at the first call.
+
+    Service and card are stand-ins that note their turn.
+    """
+    turns: list[str] = []
+
+    class Service:
+        def readers(self) -> tuple[()]:
+            turns.append("service")
+            return ()
+
+    @contextmanager
+    def put_in(_options: object) -> Iterator[None]:
+        turns.append("card")
+        yield
+
+    monkeypatch.setattr(demo, "card_source", lambda _: Service())
+    monkeypatch.setattr(demo, "_virtual_card", put_in)
+    words = ["demo", "--card", "pcsc", "--persona", "adult"]
+    with demo._pcsc(cli.parser().parse_args(words)):
+        assert turns == ["service", "card"]
 
 
 def test_without_the_portals_library_the_demo_says_what_to_install() -> None:
