@@ -258,7 +258,7 @@ async def test_one_question_in_all_whatever_the_reader() -> None:
         ids = [reader["id"] for reader in readers]
         first = asyncio.create_task(agent.login(reader=ids[0]))
         await person.asked.wait()
-        answer = await agent.login(reader=ids[1])
+        answer = await asyncio.wait_for(agent.login(reader=ids[1]), 5)
         assert (answer.status, answer.body["code"]) == (409, "busy")
         assert len(person.questions) == 1
         first.cancel()
