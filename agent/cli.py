@@ -1,4 +1,6 @@
-"""The command line `eid-agent`: words to actions; each command lives in its own module.
+"""The command line `eid-agent`: words to actions; touches streams, signals and logs.
+
+Each command lives in its own module, which is imported when it is called.
 
 Standard output carries results and questions only. Exit code 0: done, 1: failed, with
 one sentence on standard error that says what to do, 2: wrong usage.
@@ -10,6 +12,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import locale
 import logging
 import os
 import signal
@@ -26,6 +29,8 @@ PERSONAS = (
     "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked, "
     "rekeyed-1.7, and what virtual-card --list names"
 )
+#: How Windows calls our languages at the beginning of a locale (`Dutch_Belgium`).
+_WINDOWS_NAMES = {"Dutch": "nl", "French": "fr", "German": "de", "English": "en"}
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -184,10 +189,21 @@ def _address(text: str) -> tuple[str, int]:
 
 def language(chosen: str | None) -> str:
     """Return the language to speak: the one chosen, else the locale's, else English."""
-    names = ("LC_ALL", "LC_MESSAGES", "LANG")
-    locale = next((os.environ[name] for name in names if os.environ.get(name)), "")
-    candidate = chosen or locale[:2].lower()
+    candidate = chosen or _of_locale()[:2].lower()
     return candidate if candidate in LANGUAGES else "en"
+
+
+def _of_locale() -> str:
+    """Return the locale's name, or one of our languages, or nothing."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    for name in names:
+        if said := os.environ.get(name):
+            return said
+    # Windows and macOS set none of these; Windows' names begin with English words.
+    with contextlib.suppress(ValueError):
+        name = locale.getlocale()[0] or ""
+        return _WINDOWS_NAMES.get(name.partition("_")[0], name)
+    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import sys
 
 from aiohttp import web
 
+from agent import host
 from agent.errors import Problem
 
 _log = logging.getLogger(__name__)
@@ -30,22 +30,37 @@ HEADERS = {
 _NOT_ONE_HOST = ("Missing 'Host'", "Duplicate 'Host'")
 
 
+#: Tries for a port that is free on both addresses.
+_ATTEMPTS = 20
+
+
 class PortTaken(Exception):
     """The port, or every port of the range, is in use."""
+
+
+class PortRefused(Exception):
+    """The system does not let this program use the port."""
 
 
 # --- listening -----------------------------------------------------------------------
 
 
 def bind(port: int | None) -> tuple[int, list[socket.socket]]:
-    """Bind 127.0.0.1 and ::1 on one port: the one named, else the first free one.
+    """Bind 127.0.0.1 and ::1 on one port: the one named, else the first of ours.
 
-    A machine without IPv6 gets 127.0.0.1 alone. Raises PortTaken.
+    0 stands for any free port. A machine without IPv6 gets 127.0.0.1 alone. Raises
+    PortTaken; PortRefused, where no other port could be tried.
     """
-    for candidate in PORTS if port is None else (port,):
-        sockets = _bind_both(candidate)
+    candidates = PORTS if port is None else (port,) if port else (0,) * _ATTEMPTS
+    for candidate in candidates:
+        try:
+            sockets = _bind_both(candidate)
+        except PermissionError:
+            if port:
+                raise PortRefused(f"port {port} is not to be had") from None
+            continue
         if sockets:
-            return candidate, sockets
+            return int(sockets[0].getsockname()[1]), sockets
     raise PortTaken(
         f"port {port} is in use" if port else "the ports 27410 to 27419 are in use"
     )
@@ -64,17 +79,17 @@ def _bind_both(port: int) -> list[socket.socket]:
                 continue
             for bound in sockets:
                 bound.close()
+            if error.errno == errno.EACCES:
+                raise
             return []
+        port = sockets[0].getsockname()[1]  # both get the one that 0 stood for
     return sockets
 
 
 def _bind_one(family: int, address: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform == "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        host.claim_port(listener)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((address, port))

@@ -1,4 +1,4 @@
-"""Every failure that the HTTP API names: code, status, sentence; touches nothing.
+"""Every failure that the HTTP API names: code, status, sentence from the catalogues.
 
 A `Problem` becomes an `application/problem+json` answer (RFC 9457). The two tables here
 are the only places where a code gets its status, and a card's error its code.
@@ -69,7 +69,8 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
 class Problem(Exception):
     """A failure with a stable code; `detail` is for developers, never personal data.
 
-    `tries_left` and `operation` are given where they apply.
+    `tries_left`, `operation` (the call's name) and `retry_after` (seconds, where the
+    wait is known) are given where they apply.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Problem(Exception):
         *,
         tries_left: int | None = None,
         operation: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail or code)
         self.code = code
@@ -86,6 +88,7 @@ class Problem(Exception):
         self.detail = detail
         self.tries_left = tries_left
         self.operation = operation
+        self.retry_after = retry_after
         #: The language that the request asked for, where one did.
         self.lang: str | None = None
 
@@ -118,4 +121,6 @@ class Problem(Exception):
             body["triesLeft"] = self.tries_left
         if self.operation is not None:
             body["operation"] = self.operation
+        if self.retry_after is not None:
+            body["retryAfter"] = self.retry_after
         return body

@@ -1,4 +1,4 @@
-"""Looks into readers: which card is in which, as `/v1/readers` says it."""
+"""Which card is in which reader, as `/v1/readers` says it; touches the card source."""
 
 from __future__ import annotations
 

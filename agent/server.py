@@ -17,13 +17,13 @@ from importlib.resources import files
 from aiohttp import web
 
 from agent import gate, openapi, protocol
-from agent.connections import HEADERS, PortTaken, Runner, bind
+from agent.connections import HEADERS, PortRefused, PortTaken, Runner, bind
 from agent.errors import Problem
 from agent.gate import Gate
 from agent.service import AgentService
 from agent.sockets import serve_events
 
-__all__ = ["Listening", "PortTaken", "make_app", "serve"]
+__all__ = ["Listening", "PortRefused", "PortTaken", "make_app", "serve"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ _METHODS = {
     "/v1/identity": "POST",
     "/v1/authenticate": "POST",
 }
+#: What a failed call is named in its problem.
+_OPERATIONS = {path: path.removeprefix("/v1/") for path in _METHODS}
 _DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,7 +67,10 @@ class Listening:
 async def serve(
     service: AgentService, context: ssl.SSLContext | None, port: int | None
 ) -> Listening:
-    """Start the endpoint; PortTaken. Without a context it speaks plain HTTP (tests)."""
+    """Start the endpoint; PortTaken, PortRefused.
+
+    Without a context it speaks plain HTTP (tests).
+    """
     port, sockets = bind(port)
     app = make_app(service, port)
     runner = Runner(
@@ -172,9 +177,9 @@ async def _answer(
             return _preflight(request, origin)
         return await handler(request)
     except Problem as problem:
-        return _problem(request, problem)
+        return _failed(request, problem)
     except web.HTTPRequestEntityTooLarge:
-        return _problem(request, Problem("too-large"))
+        return _failed(request, Problem("too-large"))
     except web.HTTPMethodNotAllowed as refused:
         response = _problem(request, Problem("method-not-allowed"))
         response.headers["Allow"] = ", ".join(sorted(refused.allowed_methods))
@@ -182,12 +187,18 @@ async def _answer(
     except web.HTTPNotFound:
         return _problem(request, Problem("not-found"))
     except (web.HTTPException, web.RequestPayloadError):
-        return _problem(request, Problem("invalid-request"))
+        return _failed(request, Problem("invalid-request"))
     except asyncio.CancelledError:
         raise
     except Exception as error:
         _log.error("unexpected %s at %s", type(error).__name__, _place(error))
-        return _problem(request, Problem("internal-error"))
+        return _failed(request, Problem("internal-error"))
+
+
+def _failed(request: web.Request, problem: Problem) -> web.Response:
+    """Answer a call that failed, naming it."""
+    problem.operation = problem.operation or _OPERATIONS.get(request.path)
+    return _problem(request, problem)
 
 
 def _place(error: Exception) -> str:

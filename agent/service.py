@@ -1,4 +1,4 @@
-"""What the agent does for a page: status, readers, identity, login; knows no HTTP.
+"""What the agent does for a page, over card source and interface; knows no HTTP.
 
 The order is that of the API: reader and card, card state, consent, read, PIN. Dialogs
 are open outside the card's transaction. Every failure is a `Problem`.
@@ -7,7 +7,6 @@ are open outside the card's transaction. Every failure is a `Problem`.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import datetime
 import logging
@@ -36,6 +35,7 @@ from agent.monitor import Monitor, Stay, stay_of
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.reading import LoginCertificates, LoginReady, Progress
 from agent.settings import Settings
+from agent.token import base64_text
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
@@ -632,7 +632,7 @@ def _identity_body(
     request: IdentityRequest, data: dict[EF, bytes]
 ) -> dict[str, object]:
     """Return the body of POST /v1/identity: parsed for display, raw for proof."""
-    raw = {name: _base64(data[ef]) for ef, name in _RAW_NAMES.items() if ef in data}
+    raw = {name: base64_text(data[ef]) for ef, name in _RAW_NAMES.items() if ef in data}
     body: dict[str, object] = {"format": "eid-agent-identity:1"}
     for part in request.include:
         body[part] = _problem(partial(_PARSED[part], data))
@@ -647,9 +647,5 @@ _PARSED: dict[str, Callable[[dict[EF, bytes]], object]] = {
     "address": lambda data: (
         parse_address(data[EF.ADDRESS]).to_json() if EF.ADDRESS in data else None
     ),
-    "photo": lambda data: _base64(data[EF.PHOTO]) if EF.PHOTO in data else None,
+    "photo": lambda data: base64_text(data[EF.PHOTO]) if EF.PHOTO in data else None,
 }
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

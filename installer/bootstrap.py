@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOCKS = Path(__file__).resolve().parent / "requirements"
 PCSCD_SOCKET = Path("/run/pcscd/pcscd.comm")
+SYSTEMD = Path("/run/systemd/system")
 
 USAGE = """\
 usage: python3 installer/bootstrap.py demo [options of `eid-agent demo`]
@@ -116,23 +117,29 @@ def need_packages(names: Sequence[str]) -> None:
     missing = missing_packages(names)
     if not missing:
         return
+    update = ["apt-get", "update"]
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
-    prefix = root_prefix(["sudo", *install])
-    run([*prefix, "apt-get", "update"])
+    prefix = root_prefix(update, install)
+    run([*prefix, *update])
     run([*prefix, "env", "DEBIAN_FRONTEND=noninteractive", *install])
 
 
-def root_prefix(advice: Sequence[str]) -> list[str]:
-    """Return the words that make a command run as root, or stop with the advice."""
+def root_prefix(*commands: Sequence[str]) -> list[str]:
+    """Return the words that make commands run as root, or stop with how to do it."""
     if sys.platform != "win32" and os.geteuid() == 0:
         return []
-    if shutil.which("sudo"):
+    sudo = shutil.which("sudo") is not None
+    if sudo:
         silent = subprocess.run(
             ["sudo", "-n", "true"], capture_output=True, check=False
         )
         if silent.returncode == 0 or sys.stdin.isatty():
             return ["sudo"]
-    raise SetupError(f"this needs root; please run:\n  {shlex.join(advice)}")
+    lines = [shlex.join(["sudo", *words] if sudo else words) for words in commands]
+    # `su -` gives root's own PATH, without which dpkg refuses to work.
+    line = " && ".join(lines)
+    advice = line if sudo else shlex.join(["su", "-", "-c", line])
+    raise SetupError(f"this needs root; please run:\n  {advice}")
 
 
 # --- the virtual environment ---------------------------------------------------------
@@ -245,11 +252,12 @@ def pcscd() -> Iterator[None]:
         yield
         return
     start = ["pcscd", "--foreground"]
-    prefix = root_prefix(["sudo", *start])
-    if Path("/run/systemd/system").is_dir():
-        run([*prefix, "systemctl", "start", "pcscd.socket"])
+    if SYSTEMD.is_dir():
+        start = ["systemctl", "start", "pcscd.socket"]
+        run([*root_prefix(start), *start])
         yield
         return
+    prefix = root_prefix(start)
     say("starting pcscd for as long as the demo runs")
     if prefix:
         run([*prefix, "true"])  # a password is asked for here, in the foreground
@@ -259,9 +267,15 @@ def pcscd() -> Iterator[None]:
         _wait_for(service)
         yield
     finally:
+        _end(service, prefix)
+
+
+def _end(service: subprocess.Popen[bytes], prefix: Sequence[str]) -> None:
+    """End the service, unless it has ended by itself: its number may be another's."""
+    if service.poll() is None:
         # One that sudo started is root's: only root may end it.
-        run([*prefix, "kill", str(service.pid)])
-        service.wait()
+        subprocess.run([*prefix, "kill", str(service.pid)], check=False)
+    service.wait()
 
 
 def _answers(path: Path) -> bool:
@@ -296,6 +310,11 @@ def test(arguments: Sequence[str]) -> int:
         if status:
             say(f"FAILED: {shlex.join(command)} (exit {status})")
             return 1
+    if not shutil.which("chromium"):
+        say(
+            "ATTENTION: no browser was tested; the tests with Chromium were skipped, "
+            "because there is no Debian package `chromium` on this system"
+        )
     return 0
 
 

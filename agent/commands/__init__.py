@@ -1,4 +1,4 @@
-"""The commands, one module each; here what they share: failing, speaking, sources."""
+"""What the commands share: failing, speaking, card sources; touches the streams."""
 
 from __future__ import annotations
 

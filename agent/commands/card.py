@@ -1,4 +1,4 @@
-"""`eid-agent card list|read|pin-status`: readers and cards, for people and programs."""
+"""`eid-agent card list|read|pin-status`; touches readers, cards and standard output."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from agent.commands import Failure, answer, card_source, write_new
-from agent.commands.labels import LABELS, WORDS
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, on_card
 from agent.texts import text
-from agent.ui.words import one_line, quoted
 from agent.unblocking import blocked_key
+from agent.words import one_line, quoted
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.card import Card, CardSource, PinStatus
 from cardio.errors import (
@@ -28,6 +27,27 @@ from cardio.errors import (
 )
 from cardio.files import EF
 from cardio.readers import ReaderState
+
+#: The fields that are shown to a person, in this order.
+_SHOWN = (
+    "surname",
+    "givenNames",
+    "thirdGivenNameInitial",
+    "nobleCondition",
+    "sex",
+    "dateOfBirth",
+    "placeOfBirth",
+    "nationality",
+    "nationalNumber",
+    "streetAndNumber",
+    "postalCode",
+    "municipality",
+    "documentType",
+    "cardNumber",
+    "validFrom",
+    "validUntil",
+    "issuingMunicipality",
+)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -65,18 +85,17 @@ def _list(options: argparse.Namespace, source: CardSource) -> int:
         salt = secrets.token_bytes(16)
         _json({"readers": [reader.to_json(salt) for reader in found]})
         return 0
-    words = WORDS[options.lang]
     if not found:
-        answer(words["no-readers"])
+        answer(text("no-reader", options.lang))
     for reader in found:
-        answer(f"{one_line(reader.state.name)}: {_content(reader, words)}")
+        answer(f"{one_line(reader.state.name)}: {_content(reader, options.lang)}")
     return 0
 
 
-def _content(reader: Found, words: dict[str, str]) -> str:
+def _content(reader: Found, lang: str) -> str:
     if reader.card is not None:
-        return words["belgian"].format(applet=reader.card.applet)
-    return words["empty"] if reader.state.atr is None else words["unknown"]
+        return text("card-belgian", lang, applet=reader.card.applet)
+    return text("card-empty" if reader.state.atr is None else "card-unknown", lang)
 
 
 def choose(source: CardSource, wanted: str | None) -> str:
@@ -150,7 +169,7 @@ def _file(card: Card, ef: EF) -> bytes | None:
 
 def _show(result: dict[str, object], lang: str) -> None:
     """Print the fields that say something to a person, one a line."""
-    labels = LABELS[lang]
+    labels = {key: text(f"label-{key}", lang) for key in _SHOWN}
     fields: dict[str, object] = {}
     for part in ("identity", "address"):
         value = result[part]
@@ -174,13 +193,12 @@ def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
     if options.json:
         _json({"triesLeft": status.tries_left, "blocked": status.blocked})
         return 0
-    words = WORDS[options.lang]
     if status.tries_left is None:
-        answer(words["tries-unknown"])
+        answer(text("card-tries-unknown", options.lang))
     elif status.blocked:
         answer(text(blocked_key(applet), options.lang))
     else:
-        answer(words["tries"].format(tries=status.tries_left))
+        answer(text("card-tries", options.lang, tries=status.tries_left))
     return 0
 
 

@@ -1,7 +1,7 @@
 """`eid-agent demo`: the agent with a virtual card, a portal, and a browser for both.
 
-Everything of a run lives in one temporary folder. Agent and portal have two leaves of
-one CA, whose key is gone before either is used.
+Touches sockets, a browser, and one temporary folder in which everything of a run lives.
+Agent and portal have two leaves of one CA, whose key is gone before either is used.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from pathlib import Path
 from agent import certs, host, tls
 from agent.commands import Failure, Usage, answer, card_source, say, virtual_source
 from agent.commands.running import endpoint, explain_ui, stop_on_signals
+from agent.connections import bind
 from agent.demo.browser import Endpoint, Opened, open_browser
-from agent.demo.portal import PortalConfig, make_portal
-from agent.demo.serve import bind_loopback, serve_portal
+from agent.demo.serve import serve_portal
 from agent.demo.trust import ForeignRoot, Trust, test_trust, trust_for
 from agent.errors import Problem
-from agent.relyingparty import AcceptingTestCards
 from agent.settings import Settings
 from agent.texts import text
 from cardio.card import CardSource
@@ -37,6 +36,12 @@ from cardio.virtual.vpcd import (
     VpcdUnavailable,
     insert_into_vpcd,
 )
+
+try:
+    from agent.demo.portal import PortalConfig, make_portal
+    from agent.relyingparty import AcceptingTestCards
+except ModuleNotFoundError as error:  # the extra `relyingparty` is not installed
+    raise Failure("cli-no-relyingparty") from error
 
 _POWER_SECONDS = 10.0
 
@@ -68,6 +73,7 @@ def _pcsc(options: argparse.Namespace) -> Iterator[tuple[CardSource, Trust]]:
     """Use the card in a reader; without one, put the virtual card into vpcd's."""
     source = card_source("pcsc")
     try:
+        source.readers()  # the first call wakes a service that waits to be called
         trust = None if options.persona else trust_for(source)
     except CardError as error:
         raise Failure(Problem.from_card_error(error).code) from None
@@ -122,9 +128,13 @@ async def _run(
     )
     explain_ui(options.ui, options.lang)
     stop = stop_on_signals()
-    sockets = bind_loopback()
-    portal_port = sockets[0].getsockname()[1]
-    async with endpoint(source, settings, agent_files.context(), None) as listening:
+    async with contextlib.AsyncExitStack() as stack:
+        portal_port, sockets = bind(0)
+        for sock in sockets:
+            stack.callback(sock.close)
+        listening = await stack.enter_async_context(
+            endpoint(source, settings, agent_files.context(), None)
+        )
         config = PortalConfig(
             origin=f"https://localhost:{portal_port}",
             agent_port=listening.port,
@@ -134,6 +144,7 @@ async def _run(
         runner = await serve_portal(
             make_portal(config), portal_files.context(), sockets
         )
+        stack.push_async_callback(runner.cleanup)
         url = f"https://localhost:{portal_port}/"
         answer(f"listening on https://localhost:{listening.port}")
         answer(f"portal: {url}")
@@ -144,18 +155,16 @@ async def _run(
             Endpoint(listening.port, issued.leaves[0].certificate),
             Endpoint(portal_port, issued.leaves[1].certificate),
         ]
-        with contextlib.ExitStack() as stack:
-            waits: list[asyncio.Future[bool]] = [_until(stop)]
-            if not options.no_browser:
-                opened = await asyncio.to_thread(open_browser, url, endpoints, folder)
-                if isinstance(opened, Opened):
-                    waits.append(_ended(stack.enter_context(opened)))
-                else:
-                    say(text(f"demo-{opened.reason}", options.lang, url=url))
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-        await runner.cleanup()
+        waits: list[asyncio.Future[bool]] = [_until(stop)]
+        if not options.no_browser:
+            opened = await asyncio.to_thread(open_browser, url, endpoints, folder)
+            if isinstance(opened, Opened):
+                waits.append(_ended(stack.enter_context(opened)))
+            else:
+                say(text(f"demo-{opened.reason}", options.lang, url=url))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
     return 0
 
 

@@ -1,4 +1,7 @@
-"""`eid-agent run`: the agent, until `quit`, SIGTERM or Ctrl-C."""
+"""`eid-agent run`: the agent, until `quit`, SIGTERM or Ctrl-C.
+
+Touches the data folder; sockets, cards and terminal through what it puts together.
+"""
 
 from __future__ import annotations
 

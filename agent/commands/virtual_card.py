@@ -1,13 +1,18 @@
-"""`eid-agent virtual-card`: a virtual Belgian eID in pcscd's virtual reader."""
+"""`eid-agent virtual-card`: a virtual Belgian eID in pcscd's virtual reader.
+
+Touches the reader's socket, signals, and the folder of `--state`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import threading
 
-from agent.commands import Failure, Usage, answer
+from agent.commands import Failure, Usage, answer, card_source
+from cardio.errors import CardError
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.counters import Counters, FileCounters
 from cardio.virtual.personas import CATALOGUE, DEFAULT_PERSONA
@@ -28,6 +33,7 @@ def main(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     host, port = options.vpcd
+    _wake_the_service()
     try:
         insert_into_vpcd(
             card, host, port, on_powered=lambda: answer("card inserted"), stop=stop
@@ -35,6 +41,16 @@ def main(options: argparse.Namespace) -> int:
     except VpcdUnavailable as error:
         raise Failure("cli-no-vpcd", reason=error) from None
     return 0
+
+
+def _wake_the_service() -> None:
+    """Call the PC/SC service, where there is a library for it.
+
+    One that systemd starts at the first call has no virtual reader before that. Whether
+    there is one after it, the reader's port tells.
+    """
+    with contextlib.suppress(Failure, CardError):
+        card_source("pcsc").readers()
 
 
 def _profile(options: argparse.Namespace) -> Profile:

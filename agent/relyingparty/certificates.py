@@ -94,6 +94,11 @@ def issuing_kind(ca: x509.Certificate) -> str | None:
     return match[1].lower()
 
 
+def names_holders_ca(name: x509.Name) -> bool:
+    """Tell whether a name is that of a CA for people's cards, or a test PKI's."""
+    return _ISSUING_CA.fullmatch(common_name(name)) is not None
+
+
 def is_self_issued(certificate: x509.Certificate) -> bool:
     """Tell whether subject and issuer are the same name."""
     return certificate.subject == certificate.issuer

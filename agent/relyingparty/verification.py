@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
@@ -41,7 +40,6 @@ T = TypeVar("T")
 
 RequireChip = Literal["always", "when-possible", "never"]
 
-_NATIONAL_NUMBER = re.compile(r"[0-9]{11}")
 #: Length of the photo's hash to its function.
 PHOTO_HASHES = {20: "sha1", 32: "sha256", 48: "sha384"}
 _KEY_HASH_BYTES = 48
@@ -131,7 +129,7 @@ def verify_identity(
 
 
 def _checked_number(number: str | None) -> str | None:
-    if number is not None and not _NATIONAL_NUMBER.fullmatch(number):
+    if number is not None and not wire.NATIONAL_NUMBER.fullmatch(number):
         raise ValueError("a national number has 11 digits")
     return number
 

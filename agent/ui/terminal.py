@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from agent.texts import text
 from agent.ui import Cancelled, Choice, Consent, Login, PinChange, Unavailable
-from agent.ui.words import quoted, site_name
+from agent.words import quoted, site_name
 from cardio.card import PinEntry
 from cardio.errors import PinFormat
 from cardio.pin import Pin, wipe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -161,11 +161,13 @@ async def running(
     strict: bool = False,
     on_reader: Sequence[Typed] | None = None,
     source: CardSource | None = None,
+    through: Callable[[VirtualReaders], ReaderSource] = lambda readers: readers,
 ) -> AsyncIterator[Agent]:
     """Run an agent with a reader for each persona ("" for an empty reader).
 
-    With `on_reader` the readers have keys, and these are what is typed on them. Or with
-    another source of cards in place of these readers.
+    With `on_reader` the readers have keys, and these are what is typed on them.
+    `through` puts something between the agent and the readers, `source` another source
+    of cards in place of them.
     """
     names = [f"Reader {number}" for number in range(len(personas))]
     readers = VirtualReaders(*names) if names else VirtualReaders()
@@ -175,7 +177,7 @@ async def running(
             cards.append(RecordedCard(load_profile(persona), strict=strict))
             readers.insert(cards[-1], name)
     someone = person or Person()
-    played: ReaderSource = readers
+    played = through(readers)
     if on_reader is not None:
         played = FakePinPadReaders(readers, on_reader)
     cards_of = source or BeidCards(played)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import datetime
 import json
+import locale
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from agent import cli
+from agent import certs, cli, host, texts, tls
+from agent.commands import Failure, virtual_card
+from agent.instance import Instance
 from agent.unblocking import blocked_key
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
@@ -24,8 +31,10 @@ from cardio.virtual.card import VirtualCard
 from cardio.virtual.personas import CATALOGUE, PERSONAS
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
+from cardio.virtual.vpcd import DEFAULT_HOST, DEFAULT_PORT
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
+from tests.cardio.expected import expected, expected_address
 from tests.rig.pcscd import Pcscd
 
 COMMANDS = [
@@ -144,8 +153,8 @@ def test_card_read_gives_what_the_card_holds(persona: str, tmp_path: Path) -> No
     assert result["applet"] == profile.applet
     assert base64.b64decode(result["photo"]) == profile.files[EF.PHOTO]
     assert file.read_bytes() == profile.files[EF.PHOTO]
-    assert result["identity"]["chipNumber"] == profile.chip_serial.hex()
-    assert result["identity"]["surname"].encode() in profile.files[EF.IDENTITY]
+    assert result["identity"] == expected(persona, profile.applet, profile)
+    assert result["address"] == expected_address(persona)
     assert result["identity"]["surname"] in run(*arguments).stdout
     again = run(*arguments, "--photo", str(file))
     assert again.returncode == 1
@@ -340,6 +349,51 @@ def test_trust_show_prints_the_constrained_ca(tmp_path: Path) -> None:
     assert not [file for file in folder.iterdir() if file.name.startswith("ca.key")]
 
 
+def test_of_several_first_starts_one_makes_the_certificate(tmp_path: Path) -> None:
+    """Processes that start together print the same CA."""
+    command = [sys.executable, "-m", "agent", "trust", "show"]
+    command += ["--data-dir", str(tmp_path)]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(4)
+    ]
+    shown = {process.communicate(timeout=60)[0] for process in processes}
+    assert len(shown) == 1
+    assert b"BEGIN CERTIFICATE" in shown.pop()
+
+
+def _stored(data_dir: Path, age_days: int) -> dict[str, bytes]:
+    """Store a certificate of this age; return the files."""
+    host.make_private_dir(data_dir / "tls")
+    now = datetime.datetime.now(datetime.UTC)
+    issued = certs.issue(now=lambda: now - datetime.timedelta(days=age_days))
+    tls.store(issued, data_dir / "tls")
+    return _files(data_dir / "tls")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("age_days", "code"), [(750, 0), (801, 1)])
+def test_trust_show_renews_nothing_while_an_agent_runs(
+    age_days: int, code: int, tmp_path: Path
+) -> None:
+    """What is shown is what the agent uses; one that has expired is a sentence."""
+    before = _stored(tmp_path, age_days)
+    agent = Instance(tmp_path)
+    try:
+        agent.publish(27410, {})
+        result = run("trust", "show", "--data-dir", str(tmp_path), "--lang", "en")
+    finally:
+        agent.close()
+    assert result.returncode == code
+    assert _files(tmp_path / "tls") == before
+    assert result.stdout.strip() == ("" if code else before["ca.pem"].decode().strip())
+    assert ("eid-agent quit" in result.stderr) is bool(code)
+    assert run("trust", "show", "--data-dir", str(tmp_path)).returncode == 0
+    assert _files(tmp_path / "tls") != before  # nobody runs any more: renewed
+
+
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     """A key file of mode 0644, or a link, is not used and not silently replaced."""
     assert run("trust", "show", "--data-dir", str(tmp_path)).returncode == 0
@@ -407,6 +461,17 @@ def test_the_log_of_a_whole_run_holds_no_pin_and_no_person(tmp_path: Path) -> No
     assert found == []
 
 
+# --- what stands twice, so that --help loads little ----------------------------------
+
+
+def test_the_command_lines_own_tables_are_those_of_the_program() -> None:
+    """Languages, personas and the virtual reader's place."""
+    assert cli.LANGUAGES == texts.LANGUAGES
+    assert ", ".join(PERSONAS) == cli.PERSONAS
+    options = cli.parser().parse_args(["virtual-card"])
+    assert options.vpcd == (DEFAULT_HOST, DEFAULT_PORT)
+
+
 # --- languages, streams, signals -----------------------------------------------------
 
 
@@ -439,6 +504,34 @@ def test_a_failure_is_one_sentence_in_the_language(
     assert result.returncode == 1
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "lang"),
+    [
+        ("Dutch_Belgium", "nl"),
+        ("French_Belgium", "fr"),
+        ("German_Germany", "de"),
+        ("English_United Kingdom", "en"),
+        ("nl_BE", "nl"),
+        ("Danish_Denmark", "en"),
+        (None, "en"),
+    ],
+)
+def test_a_system_without_these_variables_has_a_locale_all_the_same(
+    name: str | None, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows and macOS set none; Windows calls its locales by English names.
+
+    What Python would say there is made up: these tests run on Linux.
+    """
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(locale, "getlocale", lambda: (name, "1252"))
+    assert cli.language(None) == lang
+    monkeypatch.setenv("LANG", "fr_BE.UTF-8")
+    assert cli.language(None) == "fr"
+    assert cli.language("de") == "de"
 
 
 def _shell(line: str, **env: str) -> subprocess.CompletedProcess[bytes]:
@@ -513,7 +606,7 @@ def test_help_and_version_load_nothing_heavy(command: list[str]) -> None:
 def test_a_signal_ends_the_agent_in_order(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    """Exit code 0, nothing complained of, and only lock and certificate stay."""
+    """Exit code 0, nothing complained of, and only lock and certificates stay."""
     with started(
         "run", "--card", "virtual", "--ui", "terminal", "--data-dir", str(tmp_path)
     ) as agent:
@@ -521,7 +614,8 @@ def test_a_signal_ends_the_agent_in_order(
         agent.process.send_signal(number)
         assert agent.process.wait(20) == 0
         assert agent.errors() == ""
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["agent.lock", "tls"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["agent.lock", "certificates", "tls"]
 
 
 def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:
@@ -558,6 +652,55 @@ def test_a_stuck_pcsc_service_stops_neither_answers_nor_the_end(
                 pass
             assert (call.status, call.body["code"]) == (424, "pcsc-unavailable")
             assert agent.end() == 0
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_asked_for_windows_it_says_why_it_asks_in_the_terminal(
+    command: str, tmp_path: Path
+) -> None:
+    """`--ui desktop` (also the default) falls back, and the question comes."""
+    more = {
+        "run": ["--card", "virtual", "--data-dir", str(tmp_path)],
+        "demo": ["--no-browser"],
+    }[command]
+    with started(command, "--ui", "desktop", "--lang", "en", *more) as agent:
+        port, ca = agent.port(), tmp_path / "tls" / "ca.pem"
+        if command == "demo":
+            ca = Path(re.search("ca: (.*)\n", agent.until("test PIN: 1234\n"))[1])
+        with ask_login(port, ca) as login:
+            agent.until("PIN: $")
+            agent.type("1234")
+        assert login.status == 200
+        assert agent.end() == 0
+        assert agent.errors().count("Windows come in a later version") == 1
+
+
+def test_a_virtual_card_wakes_the_service_before_it_looks_for_its_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """systemd starts pcscd, and with it the virtual reader, at the first call.
+
+    The service is a stand-in: its first call makes the reader's port listen.
+    """
+    with socket.socket() as port, contextlib.ExitStack() as stack:
+        port.bind(("127.0.0.1", 0))
+
+        class Sleeping:
+            def readers(self) -> tuple[()]:
+                port.listen()
+                hang_up = threading.Thread(target=lambda: port.accept()[0].close())
+                hang_up.start()
+                stack.callback(hang_up.join)
+                return ()
+
+        monkeypatch.setattr(virtual_card, "card_source", lambda _: Sleeping())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            stack.callback(signal.signal, number, signal.getsignal(number))
+        place = f"127.0.0.1:{port.getsockname()[1]}"
+        options = cli.parser().parse_args(["virtual-card", "--vpcd", place])
+        with pytest.raises(Failure) as caught:
+            virtual_card.main(options)
+    assert "hung up" in caught.value.sentence("en")  # so it had been there
 
 
 def test_a_stopped_agent_makes_quit_fail(tmp_path: Path) -> None:

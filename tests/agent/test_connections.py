@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import socket
@@ -11,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 
 from agent import connections
-from agent.connections import PortTaken, bind
+from agent.connections import PortRefused, PortTaken, bind
 from tests.agent.people import PORTAL, running
 
 OWN = f"Host: localhost:{{port}}\r\nOrigin: {PORTAL}\r\nX-EID-Agent: 1\r\n"
@@ -120,6 +121,40 @@ def test_a_port_that_is_half_taken_is_not_used(monkeypatch: pytest.MonkeyPatch) 
             bind(None)
         with pytest.raises(PortTaken, match=str(taken)):
             bind(taken)
+
+
+def test_a_port_that_the_system_refuses_is_not_called_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A port below 1024, say: its owner must not be searched for. One of ours is
+    passed over. The system's refusal is faked, since root may use every port."""
+    genuine = connections._bind_one
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        free = probe.getsockname()[1]
+
+    def bind_one(family: int, address: str, port: int) -> socket.socket:
+        if port == 443:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return genuine(family, address, port)
+
+    monkeypatch.setattr(connections, "_bind_one", bind_one)
+    with pytest.raises(PortRefused, match="443"):
+        bind(443)
+    monkeypatch.setattr(connections, "PORTS", (443, free))
+    port, sockets = bind(None)
+    for listener in sockets:
+        listener.close()
+    assert port == free
+
+
+def test_any_free_port_is_the_same_on_both_addresses() -> None:
+    """As the demo's portal takes it."""
+    port, sockets = bind(0)
+    bound = [listener.getsockname()[:2] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    assert bound == [("127.0.0.1", port), ("::1", port)]
+    assert port > 0
 
 
 def test_both_addresses_are_bound_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:

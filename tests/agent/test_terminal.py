@@ -18,7 +18,7 @@ import pytest
 from agent.texts import LANGUAGES, catalogue
 from agent.ui import Login
 from agent.ui.terminal import TerminalInterface
-from agent.ui.words import one_line, quoted
+from agent.words import one_line, quoted
 from cardio.card import PinEntry
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
