@@ -36,13 +36,14 @@ _HASHES = (hashes.SHA1, hashes.SHA256, hashes.SHA384, hashes.SHA512)
 def load(data: bytes) -> x509.Certificate:
     """Parse a DER certificate, or raise CertificateMalformed.
 
-    Names, key and extensions are parsed here and now, so that no later look at them
-    fails.
+    Names, dates, key, algorithms and extensions are parsed here and now, so that no
+    later look at them fails.
     """
     try:
         certificate = x509.load_der_x509_certificate(data)
         certificate.public_key()
         _ = certificate.extensions, certificate.subject, certificate.issuer
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         _ = certificate.signature_hash_algorithm
         _ = certificate.signature_algorithm_parameters
     except Exception:  # the parser raises a dozen types, all for the same reason
