@@ -7,6 +7,7 @@ is in memory; nothing about a person is logged or written to an address.
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -17,8 +18,9 @@ from typing import Any
 from aiohttp import web
 from cryptography import x509
 
+from agent.connections import read_body
 from agent.demo.sessions import Person, Receipt, Session, Sessions
-from agent.demo.web import Refusal, middleware
+from agent.demo.web import REFUSED, Refusal, middleware, refused
 from agent.relyingparty import (
     ChallengeStore,
     TokenValidator,
@@ -223,8 +225,8 @@ class _explained:  # noqa: N801 - reads as the phrase it is
 
 async def _json(request: web.Request) -> dict[str, Any]:
     try:
-        body = await request.json()
-    except ValueError:
+        body = json.loads(await read_body(request))
+    except (ValueError, RecursionError):
         raise Refusal("invalid-request", 400) from None
     if not isinstance(body, dict):
         raise Refusal("invalid-request", 400)
@@ -272,5 +274,6 @@ def make_portal(config: PortalConfig) -> web.Application:
     """Make the site; serve it with `agent.demo.serve`."""
     guard = middleware(config.origin, config.agent_port)
     app = web.Application(middlewares=[guard], client_max_size=_LIMIT)
+    app[REFUSED] = refused(config.agent_port)
     app.add_routes(Portal(config).routes())
     return app

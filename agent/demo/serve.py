@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from agent.connections import Runner
+from agent.demo.web import REFUSED
+
 _ATTEMPTS = 20
 
 
@@ -56,11 +59,15 @@ def bind_loopback(port: int = 0) -> list[socket.socket]:
 
 
 async def serve_portal(
-    app: web.Application, context: ssl.SSLContext, sockets: Sequence[socket.socket]
+    app: web.Application,
+    context: ssl.SSLContext | None,
+    sockets: Sequence[socket.socket],
 ) -> web.AppRunner:
-    """Serve on sockets from `bind_loopback`; `await runner.cleanup()` ends it."""
-    # No access log: it would write down who was here and when.
-    runner = web.AppRunner(app, access_log=None)
+    """Serve on sockets from `bind_loopback`; `await runner.cleanup()` ends it.
+
+    Without a context it speaks plain HTTP (tests).
+    """
+    runner = Runner(app, app[REFUSED])
     await runner.setup()
     for sock in sockets:
         await web.SockSite(runner, sock, ssl_context=context).start()
