@@ -25,6 +25,7 @@ from agent.relyingparty import (
     ChallengeStore,
     TokenValidator,
     VerifiedIdentity,
+    displayed,
     verify_identity,
 )
 from agent.relyingparty import errors as refusals
@@ -234,7 +235,7 @@ async def _json(request: web.Request) -> dict[str, Any]:
 
 
 def _person(verified: VerifiedIdentity) -> Person:
-    """Keep name and address, the rest of the card's data goes."""
+    """Keep name and address as they are shown, the rest of the card's data goes."""
     identity, address = verified.identity, verified.address
     if identity is None or address is None:
         raise Refusal("data-refused", 422)
@@ -244,9 +245,9 @@ def _person(verified: VerifiedIdentity) -> Person:
     names = (identity.given_names, identity.third_given_name_initial, identity.surname)
     place = (address.postal_code, address.municipality)
     return Person(
-        name=" ".join(name for name in names if name),
-        street=address.street_and_number or "",
-        municipality=" ".join(part for part in place if part),
+        name=displayed(" ".join(name for name in names if name)),
+        street=displayed(address.street_and_number or ""),
+        municipality=displayed(" ".join(part for part in place if part)),
         test=verified.test,
     )
 
