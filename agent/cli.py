@@ -67,7 +67,7 @@ def _add(
     command = commands.add_parser(name, help=summary, description=summary)
     command.set_defaults(module=module, action=name)
     command.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="settings and certificate"
+        "--data-dir", type=_path, metavar="DIR", help="settings and certificate"
     )
     command.add_argument("--lang", choices=LANGUAGES, help="default: the locale's")
     command.add_argument("--log-level", choices=_LEVELS, default="warning")
@@ -115,7 +115,7 @@ def _card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         if name == "change-pin":
             action.set_defaults(module="agent.commands.change_pin")
         if name == "read":
-            action.add_argument("--photo", type=Path, metavar="FILE", help="as JPEG")
+            action.add_argument("--photo", type=_path, metavar="FILE", help="as JPEG")
     _verify(actions)
 
 
@@ -131,7 +131,7 @@ def _verify(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     action.add_argument("--reader", metavar="NAME", help="or a part of it")
     action.add_argument(
         "--ca",
-        type=Path,
+        type=_path,
         action="append",
         default=[],
         metavar="FILE",
@@ -148,14 +148,14 @@ def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _virtual_card(command: argparse.ArgumentParser) -> None:
     content = command.add_mutually_exclusive_group()
     content.add_argument("--persona", metavar="NAME", help=PERSONAS)
-    content.add_argument("--files", type=Path, metavar="DIR", help="a folder of files")
+    content.add_argument("--files", type=_path, metavar="DIR", help="a folder of files")
     command.add_argument("--applet", choices=("1.7", "1.8"))
     command.add_argument("--pin", metavar="DIGITS", help="default: 1234")
     command.add_argument(
         "--vpcd", type=_address, default=("localhost", 35963), metavar="HOST:PORT"
     )
     command.add_argument(
-        "--state", type=Path, metavar="DIR", help="keeps tries and PIN"
+        "--state", type=_path, metavar="DIR", help="keeps tries and PIN"
     )
     command.add_argument(
         "--strict", action="store_true", help="the hardest reading of the manuals"
@@ -171,6 +171,13 @@ def _card_option(command: argparse.ArgumentParser) -> None:
         metavar="WHERE",
         help="pcsc (default), pkcs11:[MODULE] or virtual[:PERSONA or folder]",
     )
+
+
+def _path(text: str) -> Path:
+    """Refuse what a shell makes of a variable that is not set: it would be `.`."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path is needed, and this one is empty")
+    return Path(text)
 
 
 def _port(text: str) -> int:

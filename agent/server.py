@@ -17,7 +17,16 @@ from importlib.resources import files
 from aiohttp import web
 
 from agent import gate, openapi, protocol
-from agent.connections import HEADERS, PortRefused, PortTaken, Runner, bind
+from agent.connections import (
+    HEADERS,
+    BodyRefused,
+    PortRefused,
+    PortTaken,
+    Runner,
+    bind,
+    expects_only_continue,
+    read_body,
+)
 from agent.errors import Problem
 from agent.gate import Gate
 from agent.service import AgentService
@@ -28,8 +37,6 @@ __all__ = ["Listening", "PortRefused", "PortTaken", "make_app", "serve"]
 _log = logging.getLogger(__name__)
 
 _KEEPALIVE_SECONDS = 75.0
-#: An open question ends this soon after the agent was told to end.
-_SHUTDOWN_SECONDS = 0.2
 
 _SERVICE = web.AppKey("service", AgentService)
 _ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
@@ -74,14 +81,7 @@ async def serve(
     port, sockets = bind(port)
     app = make_app(service, port)
     runner = Runner(
-        app,
-        access_log=None,
-        auto_decompress=False,  # a page has no reason to send compressed JSON
-        handler_cancellation=True,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-        max_line_size=4096,
-        max_field_size=4096,
+        app, handler_cancellation=True, keepalive_timeout=_KEEPALIVE_SECONDS
     )
     await runner.setup()
     for listener in sockets:
@@ -173,6 +173,8 @@ async def _answer(
 ) -> web.StreamResponse:
     """Answer what passed the gate; a failure becomes its problem."""
     try:
+        if not expects_only_continue(request):
+            raise Problem("invalid-request", "only 100-continue can be expected")
         if request.method == "OPTIONS":
             return _preflight(request, origin)
         return await handler(request)
@@ -186,7 +188,11 @@ async def _answer(
         return response
     except web.HTTPNotFound:
         return _problem(request, Problem("not-found"))
-    except (web.HTTPException, web.RequestPayloadError):
+    except BodyRefused as refused:
+        response = _failed(request, Problem("invalid-request", str(refused)))
+        response.force_close()
+        return response
+    except web.HTTPException:
         return _failed(request, Problem("invalid-request"))
     except asyncio.CancelledError:
         raise
@@ -238,7 +244,7 @@ async def _readers(request: web.Request) -> web.Response:
 
 
 async def _ticket(request: web.Request) -> web.Response:
-    protocol.parse_nothing(await request.read())
+    protocol.parse_nothing(await read_body(request))
     return web.json_response(await request.app[_SERVICE].ticket(request[_ORIGIN]))
 
 
@@ -247,7 +253,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
 
 async def _identity(request: web.Request) -> web.Response:
-    asked = protocol.parse_identity(await request.read())
+    asked = protocol.parse_identity(await read_body(request))
     lang = _language(request, asked.lang)
     with _speaking(lang):
         service = request.app[_SERVICE]
@@ -256,7 +262,7 @@ async def _identity(request: web.Request) -> web.Response:
 
 
 async def _authenticate(request: web.Request) -> web.Response:
-    asked = protocol.parse_authenticate(await request.read())
+    asked = protocol.parse_authenticate(await read_body(request))
     lang = _language(request, asked.lang)
     with _speaking(lang):
         service = request.app[_SERVICE]

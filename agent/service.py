@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from cryptography import x509
-
 from agent import chip, host, reading, token
 from agent.consent import Grants
 from agent.errors import Problem
@@ -39,6 +37,7 @@ from agent.token import base64_text
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
+from cardio.beid.certificates import parse_certificate
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.beid.known import InMemory, KnownCertificates
 from cardio.card import Card, CardData, CardSource, Expected, PinEntry
@@ -620,11 +619,8 @@ def _forget_answer(asking: asyncio.Future[Any]) -> None:
 
 def _check_validity(certificate: bytes) -> None:
     """Refuse a login with an expired certificate before anything is asked."""
-    try:
-        expires = x509.load_der_x509_certificate(certificate).not_valid_after_utc
-    except ValueError:
-        raise Problem("card-unreadable") from None
-    if expires < datetime.datetime.now(datetime.UTC):
+    parsed = _problem(partial(parse_certificate, certificate))
+    if parsed.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
         raise Problem("certificate-expired")
 
 

@@ -8,13 +8,18 @@ from socket import socket
 
 from aiohttp import web
 
+from agent.connections import Runner
+from agent.demo.web import REFUSED
+
 
 async def serve_portal(
-    app: web.Application, context: ssl.SSLContext, sockets: Sequence[socket]
+    app: web.Application, context: ssl.SSLContext | None, sockets: Sequence[socket]
 ) -> web.AppRunner:
-    """Serve on bound sockets; `await runner.cleanup()` ends it and closes them."""
-    # No access log: it would write down who was here and when.
-    runner = web.AppRunner(app, access_log=None)
+    """Serve on bound sockets; `await runner.cleanup()` ends it and closes them.
+
+    Without a context it speaks plain HTTP (tests).
+    """
+    runner = Runner(app, app[REFUSED])
     await runner.setup()
     for sock in sockets:
         await web.SockSite(runner, sock, ssl_context=context).start()

@@ -18,6 +18,7 @@ from agent.relyingparty.errors import (
     PurposeRefused,
 )
 from cardio import tlv
+from cardio.beid.certificates import parse_certificate
 from cardio.errors import MalformedData
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -34,20 +35,11 @@ _HASHES = (hashes.SHA1, hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
 def load(data: bytes) -> x509.Certificate:
-    """Parse a DER certificate, or raise CertificateMalformed.
-
-    Names, key and extensions are parsed here and now, so that no later look at them
-    fails.
-    """
+    """Parse a DER certificate to its end, or raise CertificateMalformed."""
     try:
-        certificate = x509.load_der_x509_certificate(data)
-        certificate.public_key()
-        _ = certificate.extensions, certificate.subject, certificate.issuer
-        _ = certificate.signature_hash_algorithm
-        _ = certificate.signature_algorithm_parameters
-    except Exception:  # the parser raises a dozen types, all for the same reason
+        return parse_certificate(data)
+    except MalformedData:
         raise CertificateMalformed from None
-    return certificate
 
 
 def load_padded(data: bytes) -> x509.Certificate:

@@ -22,7 +22,7 @@ from agent.relyingparty.errors import (
     NotRrnCertificate,
     RrnIssuerRefused,
 )
-from cardio.beid.rrn_signature import SHA1, holds_by
+from cardio.beid.rrn_signature import SHA1, has_form, holds_by
 
 _PERSONAL = (NameOID.SERIAL_NUMBER, NameOID.SURNAME, NameOID.GIVEN_NAME)
 
@@ -49,6 +49,10 @@ class RrnKey:
                 raise HistoricRefused("a file is signed with SHA-1")
             self.historic = True
         return algorithm is not None
+
+    def could_have_made(self, signature_file: bytes) -> bool:
+        """Tell whether a file has the form of EF 4032 under this key."""
+        return has_form(self._key, signature_file)
 
 
 def rrn_chain(certificate: x509.Certificate, anchors: trust.Anchors) -> trust.Chain:

@@ -89,6 +89,13 @@ WRONG = [
     ["virtual-card", "--vpcd", "nowhere"],
     ["virtual-card", "--files", "/nonexistent"],
     ["virtual-card", "--files", "folder", "--persona", "adult"],
+    # What a shell makes of a variable that is not set.
+    ["run", "--data-dir", ""],
+    ["quit", "--data-dir="],
+    ["trust", "show", "--data-dir", ""],
+    ["card", "read", "--card", "virtual:adult", "--photo", ""],
+    ["virtual-card", "--files", ""],
+    ["virtual-card", "--vpcd", "localhost:1", "--state", ""],
 ]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -511,3 +512,32 @@ async def test_another_card_at_the_last_moment_gets_no_pin() -> None:
         answer = await agent.login()
         assert answer.body["code"] in ("card-changed", "card-removed")
         assert other.tries_left == 3
+
+
+# --- a card whose certificate cannot be read -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("a003020102", "a003020103"),  # X.509 has no version 4
+        ("a003020102", "a003020202"),
+        ("3082", "3083"),
+    ],
+)
+async def test_a_certificate_that_cannot_be_read_spends_no_try(
+    good: str, bad: str
+) -> None:
+    """`card-unreadable` before any question, never an internal error."""
+    profile = load_profile("adult")
+    spoiled = profile.files[EF.AUTHENTICATION].replace(
+        bytes.fromhex(good), bytes.fromhex(bad), 1
+    )
+    files = {**profile.files, EF.AUTHENTICATION: spoiled}
+    async with running("") as agent:
+        card = VirtualCard(replace(profile, files=files))
+        agent.readers.insert(card)
+        answer = await agent.login()
+        assert (answer.status, answer.body["code"]) == (424, "card-unreadable")
+        assert agent.person.questions == []
+        assert card.tries_left == 3
