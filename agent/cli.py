@@ -16,13 +16,20 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from agent import __version__
 from agent.commands import Failure, say
 
+if TYPE_CHECKING:
+    from cardio.virtual.faults import Fault
+
 LANGUAGES = ("nl", "fr", "de", "en")
 PERSONAS = "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked"
+FAULTS = (
+    "removed, mute, garbage, slow, wrong-sw, flipped-bit, wrong-rrn-signature,"
+    " other-photo, eeprom-error, reset, swapped"
+)
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -126,7 +133,16 @@ def _virtual_card(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--strict", action="store_true", help="the hardest reading of the manuals"
     )
-    command.add_argument("--list", action="store_true", help="the personas")
+    command.add_argument(
+        "--fault", type=_fault, metavar="NAME[:N]", help=f"at the Nth command: {FAULTS}"
+    )
+    command.add_argument(
+        "--speed", choices=("real",), help="as slow as a real card; default: at once"
+    )
+    command.add_argument(
+        "--panel", action="store_true", help="a page on loopback to work the card with"
+    )
+    command.add_argument("--list", action="store_true", help="the personas, the faults")
     command.add_argument("--json", action="store_true", help="with --list")
 
 
@@ -151,6 +167,15 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not host:
         raise argparse.ArgumentTypeError("HOST:PORT is needed")
     return host.strip("[]"), _port(port)
+
+
+def _fault(text: str) -> Fault:
+    from cardio.virtual.faults import Fault, UnknownFault
+
+    try:
+        return Fault.parse(text)
+    except UnknownFault as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def language(chosen: str | None) -> str:

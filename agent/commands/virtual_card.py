@@ -8,9 +8,10 @@ import signal
 import threading
 
 from agent.commands import Failure, Usage, answer
-from cardio.virtual.card import VirtualCard
-from cardio.virtual.counters import Counters, FileCounters
+from agent.commands.cardmaker import CardMaker
+from cardio.virtual.faults import FAULTS
 from cardio.virtual.personas import DEFAULT_PERSONA, PERSONAS
+from cardio.virtual.playable import PlayableCard
 from cardio.virtual.profile import Profile, ProfileError, load_profile
 from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
 
@@ -19,14 +20,27 @@ def main(options: argparse.Namespace) -> int:
     """Play the card until SIGTERM or Ctrl-C pulls it out."""
     if options.list:
         return _list(as_json=options.json)
-    card = VirtualCard(
-        profile := _profile(options),
-        strict=options.strict,
-        counters=_counters(options, profile),
-    )
+    maker = CardMaker(options.strict, options.speed == "real", options.state)
+    profile = _profile(options)
+    card = _card(options, maker, profile)
+    if options.panel:
+        from agent.panel.run import run
+
+        return run(maker, card, options.vpcd)
+    return _play(options, card)
+
+
+def _play(options: argparse.Namespace, card: PlayableCard) -> int:
+    """Play one card, and the one that a fault may swap it for."""
     stop = threading.Event()
+    asked: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        asked.append(number)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, end)
     host, port = options.vpcd
     try:
         insert_into_vpcd(
@@ -34,6 +48,8 @@ def main(options: argparse.Namespace) -> int:
         )
     except VpcdUnavailable as error:
         raise Failure("cli-no-vpcd", reason=error) from None
+    if not asked:
+        answer("card removed")
     return 0
 
 
@@ -50,11 +66,11 @@ def _profile(options: argparse.Namespace) -> Profile:
         raise Usage("cli-virtual", reason=error) from None
 
 
-def _counters(options: argparse.Namespace, profile: Profile) -> Counters:
-    if options.state is None:
-        return Counters()
+def _card(
+    options: argparse.Namespace, maker: CardMaker, profile: Profile
+) -> PlayableCard:
     try:
-        return FileCounters(options.state, profile.chip_serial)
+        return maker.make(profile, options.fault)
     except (OSError, ValueError) as error:
         raise Failure("cli-state", reason=error) from None
 
@@ -69,9 +85,12 @@ def _list(*, as_json: bool) -> int:
         }
         for persona in PERSONAS.values()
     ]
+    faults = [{"name": name, "summary": summary} for name, summary in FAULTS.items()]
     if as_json:
-        answer(json.dumps({"personas": rows}, ensure_ascii=False))
+        answer(json.dumps({"personas": rows, "faults": faults}, ensure_ascii=False))
         return 0
     for persona in PERSONAS.values():
         answer(f"{persona.name:12} applet {', '.join(persona.applets)}")
+    for name, summary in FAULTS.items():
+        answer(f"--fault {name:20} {summary}")
     return 0

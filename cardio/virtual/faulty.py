@@ -128,7 +128,7 @@ class FaultyCard(WrappedCard):
     def _act(self, name: str) -> _Act:
         """Return what a fault does; all that takes time is made ready here."""
         acts: dict[str, Callable[[], _Act]] = {
-            "removed": lambda: self._pulled_for(None),
+            "removed": lambda: _pulled_for(None),
             "mute": lambda: self._silence_after(None),
             "garbage": lambda: lambda _apdu: _GARBAGE,
             "slow": lambda: self._late,
@@ -138,17 +138,12 @@ class FaultyCard(WrappedCard):
             "other-photo": lambda: self._reading(OtherPhoto(_photo_unlike(self))),
             "eeprom-error": lambda: self._silence_after(_EEPROM_SW),
             "reset": lambda: _reset_by_other,
-            "swapped": lambda: self._pulled_for(_person_unlike(self)),
+            "swapped": lambda: _pulled_for(self._successor()),
         }
         return acts[name]()
 
-    def _pulled_for(self, profile: Profile | None) -> _Act:
-        def act(_apdu: Apdu) -> NoReturn:
-            if profile is None:
-                raise Pulled
-            raise Pulled(self.around(self._make(profile)))
-
-        return act
+    def _successor(self) -> PlayableCard:
+        return self.around(self._make(_person_unlike(self)))
 
     def _silence_after(self, last_words: bytes | None) -> _Act:
         def act(_apdu: Apdu) -> bytes:
@@ -168,6 +163,13 @@ class FaultyCard(WrappedCard):
             return self._selection.changed(change, apdu, self._forward(apdu))
 
         return act
+
+
+def _pulled_for(successor: PlayableCard | None) -> _Act:
+    def act(_apdu: Apdu) -> NoReturn:
+        raise Pulled(successor)
+
+    return act
 
 
 def _reset_by_other(_apdu: Apdu) -> NoReturn:

@@ -32,7 +32,10 @@ _QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
 class VpcdUnavailable(CardError):
-    """No virtual reader listens at `host`:`port`, or it hung up or talks nonsense."""
+    """No virtual reader listens at `host`:`port`, or it hung up or talks nonsense.
+
+    `problem` says which, in words.
+    """
 
     code = "vpcd-unavailable"
 
@@ -40,6 +43,7 @@ class VpcdUnavailable(CardError):
         super().__init__(f"virtual reader at {host}:{port}: {problem}")
         self.host = host
         self.port = port
+        self.problem = problem
 
 
 def insert_into_vpcd(
