@@ -76,8 +76,6 @@ async def panel(pcscd: Pcscd, *arguments: str) -> AsyncIterator[Panel]:
         await shown.says("The card is in the reader.")
         pcscd.wait_for_card(present=True)
         yield shown
-        if folder := os.environ.get("PANEL_SHOTS"):
-            await page.screenshot(path=f"{folder}/{os.environ['PYTEST_CURRENT_TEST'].split('::')[1].split()[0]}.png", full_page=True)
         assert complaints == []
 
 
@@ -166,7 +164,9 @@ async def test_the_trace_masks_the_pin(pcscd: Pcscd) -> None:
     """VERIFY shows its header and the status word; a read shows what was read."""
     async with panel(pcscd) as shown:
         channel = PcscReaders().connect(pcscd.reader)
-        assert channel.transmit(bytes.fromhex("0020000108241234FFFFFFFFFF")).sw == 0x9000
+        assert (
+            channel.transmit(bytes.fromhex("0020000108241234FFFFFFFFFF")).sw == 0x9000
+        )
         channel.transmit(bytes.fromhex("00A4080C04DF014031"))
         head = channel.transmit(bytes.fromhex("00B0000008")).data.hex(" ").upper()
         channel.close()
