@@ -175,6 +175,10 @@ _NO_NEWS = frozenset(
 #: Pause before looking again when readers came or went while being looked at.
 _SETTLE_SECONDS = 0.1
 _LOOKS = 10
+#: Bytes of the shortest answer that there is.
+_STATUS_WORD = 2
+#: Seconds within which the removal of a card that broke off its answer is reported.
+_GOING_SECONDS = 1.0
 _CANCEL_SECONDS = 0.05
 _CANCELS = 100
 
@@ -360,7 +364,29 @@ class PcscChannel(Channel):
             command[:] = [0] * len(command)
         self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
         _check(code)
+        if len(answer) < _STATUS_WORD and self._goes():
+            raise CardRemoved("the card was pulled out while it answered")
         return bytes(answer)
+
+    def _goes(self) -> bool:
+        """Tell whether the card goes now: winscard learns of it after its driver.
+
+        A driver whose card is pulled out in the middle of an answer reports success
+        and no bytes, as the vpcd driver does.
+        """
+        state = scard.SCARD_STATE_UNAWARE
+        deadline = time.monotonic() + _GOING_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            code, states = scard.SCardGetStatusChange(
+                self._context, int(1000 * left), [(self._name, state)]
+            )
+            if _unsigned(code) in _NO_NEWS:
+                return False
+            _check(code)
+            state = states[0][1]
+            if not state & scard.SCARD_STATE_PRESENT:
+                return True
+        return False
 
     def _reconnect(self) -> None:
         self._reset_seen = False

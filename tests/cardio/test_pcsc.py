@@ -232,6 +232,23 @@ def test_a_pulled_card_is_removed(pcscd: Pcscd) -> None:
         channel.close()
 
 
+class LeavingCard(VirtualCard):
+    """A card that is gone from the reader before it answers."""
+
+    def transmit(self, apdu: Apdu) -> bytes:
+        """Hang up."""
+        raise OSError("pulled out")
+
+
+def test_a_card_pulled_while_it_answers_is_removed(pcscd: Pcscd) -> None:
+    """winscard then reports success and no bytes, before it knows of the removal."""
+    with pcscd.insert(LeavingCard(load_profile("adult"))):
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        with channel.transaction(), pytest.raises(CardRemoved):
+            channel.transmit(apdu.get_card_data())
+        channel.close()
+
+
 def test_a_reset_by_others_is_told_once(pcscd: Pcscd) -> None:
     """The other program's reset is one CardReset; the next command works again."""
     with pcscd.card():
