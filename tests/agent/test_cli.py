@@ -71,6 +71,10 @@ WRONG = [
     ["virtual-card", "--vpcd", "nowhere"],
     ["virtual-card", "--files", "/nonexistent"],
     ["virtual-card", "--files", "folder", "--persona", "adult"],
+    ["virtual-card", "--fault", "nothing"],
+    ["virtual-card", "--fault", "mute:0"],
+    ["virtual-card", "--fault", ""],
+    ["virtual-card", "--speed", "fast"],
 ]
 
 
