@@ -63,6 +63,7 @@ def test_a_byte_on_the_line(atr: bytes, microseconds: float) -> None:
         ("002A9E9A02ABCD00", apdu("6160"), 10),  # Le is not sent
         ("00", apdu("6700"), 7),
     ],
+    ids=lambda value: None if isinstance(value, bytes) else str(value),
 )
 def test_bytes_on_the_line(command: str, answer: bytes, count: int) -> None:
     """By the rules of T=0."""

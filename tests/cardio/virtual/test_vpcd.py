@@ -30,7 +30,7 @@ class Reader:
         self.powered = threading.Semaphore(0)
         self.error: VpcdUnavailable | None = None
         self.card = card or VirtualCard(profile("1.8"))
-        self._thread = threading.Thread(target=self._play)
+        self._thread = threading.Thread(target=self._play, daemon=True)
 
     def _play(self) -> None:
         try:
