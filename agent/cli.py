@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("nl", "fr", "de", "en")
 PERSONAS = "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked"
-FAULTS = (
-    "removed, mute, garbage, slow, wrong-sw, flipped-bit, wrong-rrn-signature,"
-    " other-photo, eeprom-error, reset, swapped"
-)
+#: In lines, since argparse would break the names at their hyphens.
+FAULTS = """\
+faults:
+  removed, mute, garbage, slow, wrong-sw, flipped-bit, wrong-rrn-signature,
+  other-photo, eeprom-error, reset, swapped (--list says what each of them does)
+"""
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -121,6 +123,8 @@ def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _virtual_card(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = FAULTS
     content = command.add_mutually_exclusive_group()
     content.add_argument("--persona", metavar="NAME", help=PERSONAS)
     content.add_argument("--files", type=Path, metavar="DIR", help="a folder of files")
@@ -134,7 +138,7 @@ def _virtual_card(command: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="the hardest reading of the manuals"
     )
     command.add_argument(
-        "--fault", type=_fault, metavar="NAME[:N]", help=f"at the Nth command: {FAULTS}"
+        "--fault", type=_fault, metavar="NAME[:N]", help="at the Nth command; see below"
     )
     command.add_argument(
         "--speed", choices=("real",), help="as slow as a real card; default: at once"

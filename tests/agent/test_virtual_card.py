@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import FAULTS as NAMED
 from cardio.files import ATR_1_7
 from cardio.virtual.faults import FAULTS
 from cardio.virtual.timing import seconds
@@ -39,10 +38,8 @@ def card(*arguments: str) -> Iterator[tuple[Program, ScriptedReader, socket.sock
 
 def test_the_faults_are_named() -> None:
     """In the help, in both forms of the list, and to who misspells one."""
-    assert NAMED.split(", ") == list(FAULTS)
-    usage = " ".join(run("virtual-card", "--help").stdout.split())
-    # A line of the help may end behind a hyphen.
-    assert NAMED.replace("-", "") in usage.replace("- ", "").replace("-", "")
+    usage = run("virtual-card", "--help").stdout
+    assert all(name in usage for name in FAULTS)
     text = run("virtual-card", "--list").stdout
     assert all(name in text and summary in text for name, summary in FAULTS.items())
     listed = json.loads(run("virtual-card", "--list", "--json").stdout)

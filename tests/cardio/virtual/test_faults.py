@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -24,8 +25,9 @@ from cardio.files import EF
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.faults import FAULTS, Fault, UnknownFault
 from cardio.virtual.faulty import FaultyCard
+from cardio.virtual.playable import Happening
 from cardio.virtual.reader import DEFAULT_NAME, VirtualReaders
-from tests.cardio.virtual.wire import APPLETS, V_GOOD, profile
+from tests.cardio.virtual.wire import APPLETS, V_BAD, V_GOOD, profile
 from tests.rig.transcript import RecordedCard
 
 SOON = 10
@@ -136,6 +138,16 @@ def test_a_broken_read(applet: str, name: str, at: int) -> None:
     if name != "swapped":
         assert recognise_and_read(seen) == profile(applet).files[EF.PHOTO]
     assert seen.card.tries_left == 3
+
+
+@pytest.mark.parametrize("name", BREAKING)
+def test_no_fault_costs_a_try(name: str) -> None:
+    """A wrong PIN at which the fault happens never reaches the card."""
+    inside = VirtualCard(profile("1.8"))
+    card = FaultyCard(inside, Fault(name))
+    with contextlib.suppress(Happening):
+        card.transmit(bytes.fromhex(V_BAD))
+    assert inside.tries_left == 3
 
 
 class Watched(FaultyCard):
