@@ -19,10 +19,13 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from agent import __version__
 from agent.commands import Failure, say
+
+if TYPE_CHECKING:
+    from cardio.virtual.faults import Fault
 
 LANGUAGES = ("nl", "fr", "de", "en")
 PERSONAS = (
@@ -31,6 +34,12 @@ PERSONAS = (
 )
 #: How Windows calls our languages at the beginning of a locale (`Dutch_Belgium`).
 _WINDOWS_NAMES = {"Dutch": "nl", "French": "fr", "German": "de", "English": "en"}
+#: In lines, since argparse would break the names at their hyphens.
+FAULTS = """\
+faults:
+  removed, mute, garbage, slow, wrong-sw, flipped-bit, wrong-rrn-signature,
+  other-photo, eeprom-error, reset, swapped (--list says what each of them does)
+"""
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -146,6 +155,8 @@ def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _virtual_card(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = FAULTS
     content = command.add_mutually_exclusive_group()
     content.add_argument("--persona", metavar="NAME", help=PERSONAS)
     content.add_argument("--files", type=_path, metavar="DIR", help="a folder of files")
@@ -160,7 +171,16 @@ def _virtual_card(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--strict", action="store_true", help="the hardest reading of the manuals"
     )
-    command.add_argument("--list", action="store_true", help="the personas")
+    command.add_argument(
+        "--fault", type=_fault, metavar="NAME[:N]", help="at the Nth command; see below"
+    )
+    command.add_argument(
+        "--speed", choices=("real",), help="as slow as a real card; default: at once"
+    )
+    command.add_argument(
+        "--panel", action="store_true", help="a page on loopback to work the card with"
+    )
+    command.add_argument("--list", action="store_true", help="the personas, the faults")
     command.add_argument("--json", action="store_true", help="with --list")
 
 
@@ -192,6 +212,15 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not host:
         raise argparse.ArgumentTypeError("HOST:PORT is needed")
     return host.strip("[]"), _port(port)
+
+
+def _fault(text: str) -> Fault:
+    from cardio.virtual.faults import Fault, UnknownFault
+
+    try:
+        return Fault.parse(text)
+    except UnknownFault as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def language(chosen: str | None) -> str:

@@ -445,6 +445,8 @@ class PcscChannel(Channel):
         code, answer = scard.SCardControl(self._card, control, list(structure))
         self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
         _check(code)
+        if len(answer) < _STATUS_WORD and self._goes():
+            raise CardRemoved("the card was pulled out while it answered")
         return bytes(answer)
 
     def _reconnect(self) -> None:

@@ -12,10 +12,11 @@ import signal
 import threading
 
 from agent.commands import Failure, Usage, answer, card_source
+from agent.commands.cardmaker import CardMaker
 from cardio.errors import CardError
-from cardio.virtual.card import VirtualCard
-from cardio.virtual.counters import Counters, FileCounters
+from cardio.virtual.faults import FAULTS
 from cardio.virtual.personas import CATALOGUE, DEFAULT_PERSONA
+from cardio.virtual.playable import PlayableCard
 from cardio.virtual.profile import Profile, ProfileError, load_profile
 from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
 
@@ -24,14 +25,27 @@ def main(options: argparse.Namespace) -> int:
     """Play the card until SIGTERM or Ctrl-C pulls it out."""
     if options.list:
         return _list(as_json=options.json)
-    card = VirtualCard(
-        profile := _profile(options),
-        strict=options.strict,
-        counters=_counters(options, profile),
-    )
+    maker = CardMaker(options.strict, options.speed == "real", options.state)
+    profile = _profile(options)
+    card = _card(options, maker, profile)
+    if options.panel:
+        from agent.panel.run import run
+
+        return run(maker, card, options.vpcd)
+    return _play(options, card)
+
+
+def _play(options: argparse.Namespace, card: PlayableCard) -> int:
+    """Play one card, and the one that a fault may swap it for."""
     stop = threading.Event()
+    asked: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        asked.append(number)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, end)
     host, port = options.vpcd
     _wake_the_service()
     try:
@@ -40,6 +54,8 @@ def main(options: argparse.Namespace) -> int:
         )
     except VpcdUnavailable as error:
         raise Failure("cli-no-vpcd", reason=error) from None
+    if not asked:
+        answer("card removed")
     return 0
 
 
@@ -66,11 +82,11 @@ def _profile(options: argparse.Namespace) -> Profile:
         raise Usage("cli-virtual", reason=error) from None
 
 
-def _counters(options: argparse.Namespace, profile: Profile) -> Counters:
-    if options.state is None:
-        return Counters()
+def _card(
+    options: argparse.Namespace, maker: CardMaker, profile: Profile
+) -> PlayableCard:
     try:
-        return FileCounters(options.state, profile.chip_serial)
+        return maker.make(profile, options.fault)
     except (OSError, ValueError) as error:
         raise Failure("cli-state", reason=error) from None
 
@@ -86,10 +102,13 @@ def _list(*, as_json: bool) -> int:
         }
         for persona in CATALOGUE.values()
     ]
+    faults = [{"name": name, "summary": summary} for name, summary in FAULTS.items()]
     if as_json:
-        answer(json.dumps({"personas": rows}, ensure_ascii=False))
+        answer(json.dumps({"personas": rows, "faults": faults}, ensure_ascii=False))
         return 0
     width = max(map(len, CATALOGUE))
     for persona in CATALOGUE.values():
         answer(f"{persona.name:{width}} applet {', '.join(persona.applets)}")
+    for name, summary in FAULTS.items():
+        answer(f"--fault {name:{width}} {summary}")
     return 0

@@ -102,6 +102,9 @@ class VirtualCard:
         self._outbox.clear()
         return self.atr
 
+    def pulled(self) -> None:
+        """Nothing waits in this card that being taken out would have to end."""
+
     def _start_session(self) -> None:
         self._applet_selected = True
         self._environment: Environment | None = None

@@ -96,6 +96,10 @@ WRONG = [
     ["card", "read", "--card", "virtual:adult", "--photo", ""],
     ["virtual-card", "--files", ""],
     ["virtual-card", "--vpcd", "localhost:1", "--state", ""],
+    ["virtual-card", "--fault", "nothing"],
+    ["virtual-card", "--fault", "mute:0"],
+    ["virtual-card", "--fault", ""],
+    ["virtual-card", "--speed", "fast"],
 ]
 
 
