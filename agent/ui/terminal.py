@@ -96,9 +96,13 @@ class TerminalInterface:
 
     async def choose(self, question: Choice) -> int:
         """Ask which reader."""
+        tests = question.test_cards or (False,) * len(question.options)
+        mark = "" if question.virtual else text("test-card", question.lang)
         numbered = ", ".join(
-            f'{number} "{quoted(name)}"'
-            for number, name in enumerate(question.options, 1)
+            f'{number} {mark if test else ""}"{quoted(name)}"'
+            for number, (name, test) in enumerate(
+                zip(question.options, tests, strict=True), 1
+            )
         )
         words = text(
             "choose",

@@ -209,6 +209,20 @@ async def test_a_choice_is_one_of_the_numbers(pipe: Keys, line: bytes) -> None:
     assert len([words for words in pipe.shown if words.endswith("[1-2] ")]) == 2
 
 
+async def test_a_choice_names_the_test_cards(pipe: Keys) -> None:
+    """Where others are among them, each by itself; else the whole question."""
+    pipe.type(b"1\n1\n")
+    names = ("Reader A", "Reader B")
+    for tests in ((False, True), (True, True)):
+        question = Choice(SITE, names, "en", all(tests), test_cards=tests)
+        await pipe.interface().choose(question)
+    one, both = (words for words in pipe.shown if words.endswith("[1-2] "))
+    assert '1 "Reader A", 2 [TEST CARD] "Reader B"' in one
+    assert not one.startswith("[TEST CARD]")
+    assert both.startswith("[TEST CARD] ")
+    assert both.count("TEST CARD") == 1
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("text", [text for text, _ in HOSTILE])
 async def test_hostile_words_stay_one_quoted_line(
