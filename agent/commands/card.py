@@ -88,7 +88,8 @@ def choose(source: CardSource, wanted: str | None) -> str:
 
 def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
     exact = [state for state in states if state.name == wanted]
-    fitting = exact or [state for state in states if wanted in state.name]
+    part = wanted.casefold()
+    fitting = exact or [state for state in states if part in state.name.casefold()]
     if not fitting:
         raise Failure("cli-reader-unknown", wanted=f'"{quoted(wanted)}"')
     if len(fitting) > 1:

@@ -7,11 +7,18 @@ import json
 import signal
 import threading
 
-from agent.commands import Failure, Usage, answer
+from agent.commands import (
+    Failure,
+    Usage,
+    announce,
+    answer,
+    virtual_profile,
+    vpcd_failure,
+)
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.counters import Counters, FileCounters
-from cardio.virtual.personas import DEFAULT_PERSONA, PERSONAS
-from cardio.virtual.profile import Profile, ProfileError, load_profile
+from cardio.virtual.personas import PERSONAS
+from cardio.virtual.profile import Profile
 from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
 
 
@@ -30,24 +37,19 @@ def main(options: argparse.Namespace) -> int:
     host, port = options.vpcd
     try:
         insert_into_vpcd(
-            card, host, port, on_powered=lambda: answer("card inserted"), stop=stop
+            card, host, port, on_powered=lambda: announce("card inserted"), stop=stop
         )
     except VpcdUnavailable as error:
-        raise Failure("cli-no-vpcd", reason=error) from None
+        raise vpcd_failure(error) from None
     return 0
 
 
 def _profile(options: argparse.Namespace) -> Profile:
-    try:
-        if options.files and not options.files.is_dir():
-            raise Usage("cli-no-folder", path=options.files)
-        return load_profile(
-            options.files or options.persona or DEFAULT_PERSONA,
-            applet=options.applet,
-            pin=options.pin,
-        )
-    except ProfileError as error:
-        raise Usage("cli-virtual", reason=error) from None
+    if options.files and not options.files.is_dir():
+        raise Usage("cli-no-folder", path=options.files)
+    return virtual_profile(
+        options.files or options.persona, applet=options.applet, pin=options.pin
+    )
 
 
 def _counters(options: argparse.Namespace, profile: Profile) -> Counters:

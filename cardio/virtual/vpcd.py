@@ -20,6 +20,8 @@ DEFAULT_PORT = 35963
 
 _POWER_OFF, _POWER_ON, _RESET, _ATR = 0, 1, 2, 4
 _CONNECT_SECONDS = 5.0
+#: Within which a free reader says its first word; one that holds a card says none.
+_WELCOME_SECONDS = 5.0
 #: Only Linux has it; 0 elsewhere.
 _QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
@@ -35,6 +37,15 @@ class VpcdUnavailable(CardError):
         self.port = port
 
 
+class VpcdOccupied(VpcdUnavailable):
+    """The virtual reader holds another card."""
+
+    code = "vpcd-occupied"
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port, "another card is in it")
+
+
 def insert_into_vpcd(
     card: VirtualCard,
     host: str,
@@ -46,17 +57,21 @@ def insert_into_vpcd(
     """Play the card in the reader until `stop` is set; then the card is removed.
 
     `on_powered` is called once, when the reader powers the card for the first time.
-    `stop` is set on every way out. Raises VpcdUnavailable.
+    `stop` is set on every way out. Raises VpcdUnavailable; VpcdOccupied after a few
+    seconds in which the reader took no notice of the card.
     """
     try:
         link = socket.create_connection((host, port), _CONNECT_SECONDS)
     except OSError as error:
         problem = error.strerror or str(error)
         raise VpcdUnavailable(host, port, problem) from error
-    link.settimeout(None)
+    link.settimeout(_WELCOME_SECONDS)
     with link, _hanging_up(link, stop):
         try:
             _serve(card, link, on_powered)
+        except TimeoutError:
+            if not stop.is_set():
+                raise VpcdOccupied(host, port) from None
         except (OSError, EOFError, ValueError) as error:
             if not stop.is_set():
                 raise VpcdUnavailable(host, port, str(error)) from error
@@ -87,6 +102,7 @@ def _serve(
     powered = False
     while True:
         body = _receive(link)
+        link.settimeout(None)  # from here on it may be silent for as long as it likes
         if len(body) > 1:
             _send(link, card.transmit(body))
         elif body[0] == _ATR:

@@ -14,26 +14,15 @@ from agent.settings import Settings
 from agent.ui import Choice
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
-from cardio.channel import Apdu
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
+from tests.agent.fake_cards import FakeGenuineCard
 from tests.agent.people import NONCE, PORTAL, Person
 from tests.rig.transcript import RecordedCard
 
 IDENTITY = IdentityRequest(("identity",))
 LOGIN = AuthenticateRequest(NONCE)
-
-
-class FakeGenuineCard(RecordedCard):
-    """A virtual card that says of itself what a chip of applet 1.7 says."""
-
-    def transmit(self, apdu: Apdu) -> bytes:
-        """Answer with a chip's own bytes in the card data."""
-        answer = super().transmit(apdu)
-        if apdu[1] == INS.GET_CARD_DATA and len(answer) > 2:
-            return answer[:17] + bytes.fromhex("36012501") + answer[21:]
-        return answer
 
 
 class FakePcscReaders(VirtualReaders):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from cardio.virtual.card import VirtualCard
-from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
+from cardio.virtual import vpcd
+from cardio.virtual.vpcd import VpcdOccupied, VpcdUnavailable, insert_into_vpcd
 from tests.cardio.virtual.wire import CARD_DATA, STATUS, V_GOOD, profile
 
 SOON = 10
@@ -173,6 +174,24 @@ def test_nonsense(reader: Reader, sent: bytes, problem: str) -> None:
     assert problem in str(error)
     assert error is not None
     assert (error.host, error.port) == ("127.0.0.1", reader.port)
+
+
+@pytest.mark.parametrize("welcomed", [True, False])
+def test_a_reader_that_takes_no_notice_is_occupied(
+    welcomed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while without a first word; later it may be silent for ever."""
+    monkeypatch.setattr(vpcd, "_WELCOME_SECONDS", 0.2)
+    reader = Reader()
+    reader.start()
+    if welcomed:
+        reader.send(ON)
+    assert reader.stop.wait(0.6) is not welcomed
+    if welcomed:
+        assert reader.ask(CARD_DATA)[-4:] == "9000"
+    else:
+        assert isinstance(reader.ended(), VpcdOccupied)
+    reader.close()
 
 
 def test_nobody_listens() -> None:
