@@ -100,7 +100,7 @@ def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--no-browser",
         action="store_true",
-        help="open none: visit the portal in a browser of your own; Ctrl-C ends the demo",
+        help="open none: visit the portal in your own; Ctrl-C ends the demo",
     )
     command.add_argument(
         "--card",

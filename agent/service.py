@@ -62,6 +62,10 @@ DIALOG_SECONDS = 120.0
 #: Within which PC/SC tells its readers, unless it is stuck.
 READERS_SECONDS = 10.0
 _CLOSING_SECONDS = 10.0
+_NOT_ASKED = (
+    "nobody was asked by this call: it is open to a site after an identity request or a"
+    " login that the person agreed to, until the card goes or ten minutes are over"
+)
 
 _RAW_NAMES = {
     EF.IDENTITY: "identity",
@@ -147,7 +151,7 @@ class AgentService:
     async def readers(self, origin: str) -> dict[str, object]:
         """Return the body of GET /v1/readers; `user-denied` without a grant."""
         if not await self._allowed(origin):
-            raise Problem("user-denied")
+            raise Problem("user-denied", _NOT_ASKED)
         found = await self._look_into_all()
         self._read_ahead()
         return {"readers": [reader.to_json(self._salt) for reader in found]}
@@ -305,7 +309,7 @@ class AgentService:
     async def ticket(self, origin: str) -> dict[str, object]:
         """Return the body of POST /v1/events; `user-denied` without a grant."""
         if not await self._allowed(origin):
-            raise Problem("user-denied")
+            raise Problem("user-denied", _NOT_ASKED)
         return {"ticket": self._tickets.give(origin)}
 
     @contextmanager

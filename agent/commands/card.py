@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 
 from agent.commands import Failure, answer, card_source, write_new
+from agent.commands.documents import document_type
 from agent.commands.labels import LABELS, WORDS
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, open_card
@@ -142,7 +143,7 @@ def _show(result: dict[str, object], lang: str) -> None:
     for key, label in labels.items():
         value = fields.get(key)
         if isinstance(value, dict):
-            value = value["name"]
+            value = document_type(value["code"], value["name"], lang)
         if value:
             answer(f"{label:{width}}  {one_line(str(value))}")
 

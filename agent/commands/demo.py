@@ -186,6 +186,8 @@ async def _run(
                     waits.append(_ended(stack.enter_context(opened)))
                 else:
                     say(text(f"demo-{opened.reason}", options.lang, url=url))
+            if len(waits) == 1:  # no browser whose end would be the demo's
+                say(text("demo-stop", options.lang))
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()

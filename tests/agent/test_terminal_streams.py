@@ -108,13 +108,11 @@ async def test_every_question_is_one_line(pipe: Keys) -> None:
     assert await interface.consent(CONSENT)
     (await interface.login_pin(LOGIN)).wipe()
     lines = "".join(pipe.shown).split("\n")
-    assert [line.rpartition(" ")[0][-5:] for line in lines[:4]] == [
-        "[y/n]",
-        "[y/n]",
-        " PIN:",
-        " PIN:",
-    ]
-    assert lines[4:] == [""]
+    questions = [line[-6:].strip() for line in lines if line.endswith(" ")]
+    assert questions == ["[y/n]", "[y/n]", "PIN:", "PIN:"]
+    hints = [line for line in lines if line and not line.endswith(" ")]
+    assert hints == [lines[1], lines[4]]  # each before its question's second time
+    assert lines[6:] == [""]
 
 
 async def test_a_late_line_answers_nothing_else(pipe: Keys) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cardio.virtual.card import VirtualCard
 from cardio.virtual import vpcd
+from cardio.virtual.card import VirtualCard
 from cardio.virtual.vpcd import VpcdOccupied, VpcdUnavailable, insert_into_vpcd
 from tests.cardio.virtual.wire import CARD_DATA, STATUS, V_GOOD, profile
 
