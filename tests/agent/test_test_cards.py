@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from agent.errors import Problem
+from agent.inspection import look_into
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.service import AgentService
 from agent.settings import Settings
@@ -112,3 +114,19 @@ async def test_where_test_cards_count_the_test_card_is_used_without_a_question()
         await service.authenticate(PORTAL, LOGIN, "en")
         assert [question.virtual for question in one.questions] == [True]
     assert card.count(INS.VERIFY) == 0
+
+
+async def test_where_test_cards_count_no_other_is_read_ahead() -> None:
+    """While an allowed page is open; the test card beside it is."""
+    alone = genuine()
+    readers = VirtualReaders("Reader")
+    readers.insert(alone)
+    look_into(BeidCards(readers), readers.readers()[0])
+    card, test = genuine(), marked("adult-1.7")
+    async with serving(card, test, test_cards=True, allowed=True) as (service, _):
+        await service.status(PORTAL)
+        async with asyncio.timeout(10):
+            while not service.prepared():
+                await asyncio.sleep(0.005)
+    assert [one.ins for one in card.exchanges] == [one.ins for one in alone.exchanges]
+    assert test.count(INS.READ_BINARY) > alone.count(INS.READ_BINARY)
