@@ -76,17 +76,31 @@ def _add(
     command = commands.add_parser(name, help=summary, description=summary)
     command.set_defaults(module=module, action=name)
     command.add_argument(
-        "--data-dir", type=_path, metavar="DIR", help="settings and certificate"
+        "--data-dir",
+        type=_path,
+        metavar="DIR",
+        help="settings and certificate; not used here: the demo has its own for a run"
+        if name == "demo"
+        else "settings and certificate",
     )
-    command.add_argument("--lang", choices=LANGUAGES, help="default: the locale's")
-    command.add_argument("--log-level", choices=_LEVELS, default="warning")
+    command.add_argument(
+        "--lang",
+        choices=LANGUAGES,
+        help="of questions and results; default: the locale's. This help is in English",
+    )
+    command.add_argument(
+        "--log-level",
+        choices=_LEVELS,
+        default="warning",
+        help="how much to log on standard error (default: warning)",
+    )
     return command
 
 
 def _run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=_port, help="default: 27410 to 27419")
     _card_option(command)
-    command.add_argument("--ui", choices=("desktop", "terminal"), default="desktop")
+    _ui_option(command)
     command.add_argument(
         "--allow-origin",
         action="append",
@@ -100,11 +114,28 @@ def _run(command: argparse.ArgumentParser) -> None:
 
 
 def _demo(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--no-browser", action="store_true")
-    command.add_argument("--card", default="virtual", help="virtual (default) or pcsc")
-    command.add_argument("--persona", metavar="NAME", help=PERSONAS)
-    command.add_argument("--ui", choices=("desktop", "terminal"), default="desktop")
-    command.add_argument("--vpcd", type=_address, metavar="HOST:PORT")
+    command.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="open none: visit the portal in your own; Ctrl-C ends the demo",
+    )
+    command.add_argument(
+        "--card",
+        default="virtual",
+        metavar="WHERE",
+        help="virtual (default): in this program. pcsc: the card in a reader; "
+        "without one, a virtual card is put into the virtual reader",
+    )
+    command.add_argument(
+        "--persona", metavar="NAME", help=f"whose virtual card: {PERSONAS}"
+    )
+    _ui_option(command)
+    command.add_argument(
+        "--vpcd",
+        type=_address,
+        metavar="HOST:PORT",
+        help="where the virtual reader listens (default: localhost:35963)",
+    )
 
 
 def _card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -120,7 +151,9 @@ def _card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         action.add_argument("--json", action="store_true", help="for programs")
         _card_option(action)
         if name != "list":
-            action.add_argument("--reader", metavar="NAME", help="or a part of it")
+            action.add_argument(
+                "--reader", type=_part, metavar="NAME", help="or a part of it"
+            )
         if name == "change-pin":
             action.set_defaults(module="agent.commands.change_pin")
         if name == "read":
@@ -137,7 +170,7 @@ def _verify(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     action.add_argument("--json", action="store_true", help="for programs")
     _card_option(action)
-    action.add_argument("--reader", metavar="NAME", help="or a part of it")
+    action.add_argument("--reader", type=_part, metavar="NAME", help="or a part of it")
     action.add_argument(
         "--ca",
         type=_path,
@@ -158,12 +191,18 @@ def _virtual_card(command: argparse.ArgumentParser) -> None:
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.epilog = FAULTS
     content = command.add_mutually_exclusive_group()
-    content.add_argument("--persona", metavar="NAME", help=PERSONAS)
+    content.add_argument("--persona", metavar="NAME", help=f"whose card: {PERSONAS}")
     content.add_argument("--files", type=_path, metavar="DIR", help="a folder of files")
-    command.add_argument("--applet", choices=("1.7", "1.8"))
+    command.add_argument(
+        "--applet", choices=("1.7", "1.8"), help="default: the persona's own"
+    )
     command.add_argument("--pin", metavar="DIGITS", help="default: 1234")
     command.add_argument(
-        "--vpcd", type=_address, default=("localhost", 35963), metavar="HOST:PORT"
+        "--vpcd",
+        type=_address,
+        default=("localhost", 35963),
+        metavar="HOST:PORT",
+        help="where the virtual reader listens (default: localhost:35963)",
     )
     command.add_argument(
         "--state", type=_path, metavar="DIR", help="keeps tries and PIN"
@@ -200,11 +239,27 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _ui_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ui",
+        choices=("desktop", "terminal"),
+        default="desktop",
+        help="where the person is asked; windows (desktop, the default) are not built "
+        "yet, so that questions come in the terminal",
+    )
+
+
 def _port(text: str) -> int:
-    port = int(text)
-    if not 1 <= port <= 65535:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= 65535:
         raise argparse.ArgumentTypeError("a port is 1 to 65535")
-    return port
+    return number
+
+
+def _part(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a name or a part of one is needed")
+    return text
 
 
 def _address(text: str) -> tuple[str, int]:

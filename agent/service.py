@@ -61,6 +61,10 @@ DIALOG_SECONDS = 120.0
 #: Within which PC/SC tells its readers, unless it is stuck.
 READERS_SECONDS = 10.0
 _CLOSING_SECONDS = 10.0
+_NOT_ASKED = (
+    "nobody was asked by this call: it is open to a site after an identity request or a"
+    " login that the person agreed to, until the card goes or ten minutes are over"
+)
 
 _RAW_NAMES = {
     EF.IDENTITY: "identity",
@@ -137,28 +141,36 @@ class AgentService:
         body: dict[str, object] = {"api": ["v1"], "origin": "ask"}
         if not await self._allowed(origin):
             return body
-        state = await self._card_state()
+        found = await self._found_or_empty()
         self._read_ahead()
         return body | {
             "origin": "allowed",
             "agent": {"version": self.settings.version},
             "features": list(FEATURES),
-            "card": state,
-            "virtual": self._test_card,
+            "card": _card_state(found),
+            "virtual": self._source.virtual or any(map(self._is_virtual, found)),
         }
 
     async def readers(self, origin: str) -> dict[str, object]:
         """Return the body of GET /v1/readers; `user-denied` without a grant."""
         if not await self._allowed(origin):
-            raise Problem("user-denied")
+            raise Problem("user-denied", _NOT_ASKED)
         found = await self._look_into_all()
         self._read_ahead()
         return {"readers": [reader.to_json(self._salt) for reader in found]}
 
-    @property
-    def _test_card(self) -> bool:
-        """True where this run's cards are virtual, in whatever reader they are."""
-        return self._source.virtual or self.settings.test_cards
+    def _is_virtual(self, found: Found) -> bool:
+        """Tell whether a test card is in a reader, whichever road leads to it."""
+        return found.card is not None and (self._source.virtual or found.card.virtual)
+
+    def _permitted(self, found: Found) -> Found:
+        """Take a genuine card for none of ours where test cards alone are used."""
+        if found.card is None or self._is_virtual(found):
+            return found
+        if not self.settings.test_cards:
+            return found
+        error = UnsupportedCard(found.state.atr or b"", "only test cards in this run")
+        return Found(found.state, error=error)
 
     def _marks(self, origin: str) -> tuple[str, ...]:
         """Return what every question has to show of this run (safety rule 22)."""
@@ -190,15 +202,11 @@ class AgentService:
         except Problem:
             return ()
 
-    async def _card_state(self) -> str:
+    async def _found_or_empty(self) -> list[Found]:
         try:
-            found = await self._look_into_all()
+            return await self._look_into_all()
         except Problem:
-            return "none"
-        if any(reader.card is not None or reader.in_use for reader in found):
-            return "present"
-        filled = any(reader.state.atr is not None for reader in found)
-        return "unsupported" if filled else "none"
+            return []
 
     # --- identity --------------------------------------------------------------------
 
@@ -252,7 +260,7 @@ class AgentService:
             request.include,
             request.purpose,
             operation.lang,
-            self._test_card,
+            self._is_virtual(operation.found),
             self._marks(origin),
         )
         if not await self._ask(origin, stay, self._ui.consent(question)):
@@ -319,8 +327,13 @@ class AgentService:
     async def _pin(self, operation: _Operation, ready: LoginReady) -> Pin | None:
         """Ask the PIN; None where the person types it elsewhere, on the reader say."""
         origin, stay, tries = operation.origin, operation.stay, ready.status.tries_left
-        marks = self._marks(origin)
-        question = Login(origin, tries, operation.lang, self._test_card, marks)
+        question = Login(
+            origin,
+            tries,
+            operation.lang,
+            self._is_virtual(operation.found),
+            self._marks(origin),
+        )
         if tries == 1 and not await self._ask(
             origin, stay, self._ui.last_try(question)
         ):
@@ -337,7 +350,7 @@ class AgentService:
     async def ticket(self, origin: str) -> dict[str, object]:
         """Return the body of POST /v1/events; `user-denied` without a grant."""
         if not await self._allowed(origin):
-            raise Problem("user-denied")
+            raise Problem("user-denied", _NOT_ASKED)
         return {"ticket": self._tickets.give(origin)}
 
     @contextmanager
@@ -405,7 +418,7 @@ class AgentService:
 
     def _read_ahead(self) -> None:
         """Read what logins will need of the cards, while an allowed page is open."""
-        for found in self._monitor.found():
+        for found in map(self._permitted, self._monitor.found()):
             stay = stay_of(found)
             free = not self._reservations.taken(stay.reader)
             if found.signing and free and self._monitor.held(stay) is None:
@@ -503,7 +516,10 @@ class AgentService:
         if len(belgian) == 1:
             return belgian[0]
         names = tuple(found.state.name for found in belgian)
-        question = Choice(origin, names, lang, self._test_card, self._marks(origin))
+        tests = tuple(map(self._is_virtual, belgian))
+        question = Choice(
+            origin, names, lang, all(tests), self._marks(origin), test_cards=tests
+        )
         stay = Stay(names[0], belgian[0].state.insertion)
         return belgian[await self._ask(origin, stay, self._ui.choose(question))]
 
@@ -531,8 +547,9 @@ class AgentService:
             known = self._monitor.remembered(state)
             if known is None:
                 raise Problem("busy")
-            return known
-        return await self._in_thread(lambda: self._monitor.look(state))
+            return self._permitted(known)
+        found = await self._in_thread(lambda: self._monitor.look(state))
+        return self._permitted(found)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Run short blocking work that needs no reservation."""
@@ -579,6 +596,14 @@ class AgentService:
                 return once()
 
         return await operation.reservation.run(lambda: _problem(twice))
+
+
+def _card_state(found: list[Found]) -> str:
+    """Return the `card` of /v1/status."""
+    if any(reader.card is not None or reader.in_use for reader in found):
+        return "present"
+    filled = any(reader.state.atr is not None for reader in found)
+    return "unsupported" if filled else "none"
 
 
 def _usable(found: list[Found]) -> list[Found]:

@@ -19,7 +19,7 @@ from cardio.apdu import MAX_TRIES
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.channel import Transaction
 from cardio.errors import CardChanged, MalformedData, UnsupportedCard
-from cardio.files import EF, Key
+from cardio.files import EF, TEST_MARK, TEST_MARK_AT, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState, ReaderWatch
 
@@ -36,12 +36,16 @@ _NO_PIN = 0xFF
 
 @dataclass(frozen=True)
 class CardData:
-    """GET CARD DATA: 16-byte chip serial, applet, life cycle, tries (1.8 only)."""
+    """GET CARD DATA: 16-byte chip serial, applet, life cycle, tries (1.8 only).
+
+    `virtual` marks a card of the project's own, which is no chip.
+    """
 
     chip_serial: bytes
     applet: str
     life_cycle: int
     tries_left: int | None = None
+    virtual: bool = False
 
     @classmethod
     def from_bytes(cls, data: bytes, atr: bytes) -> CardData:
@@ -56,7 +60,9 @@ class CardData:
         tries = data[28] if len(data) > CARD_DATA_SIZE else _NO_PIN
         if tries != _NO_PIN and tries > MAX_TRIES:
             raise MalformedData("more tries than a card has")
-        return cls(data[:16], applet, data[27], None if tries == _NO_PIN else tries)
+        left = None if tries == _NO_PIN else tries
+        marked = data[TEST_MARK_AT] == TEST_MARK
+        return cls(data[:16], applet, data[27], left, marked)
 
 
 @dataclass(frozen=True)

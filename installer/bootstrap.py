@@ -1,4 +1,4 @@
-"""Set the checkout up and run it: `bootstrap.py demo` or `bootstrap.py test`.
+"""Set the checkout up and run it: `bootstrap.py demo`, `card` or `test`.
 
 Standard library alone; touches `.venv/` in the checkout and, where Debian packages are
 missing, apt. Everything from PyPI is locked with hashes in `installer/requirements/`.
@@ -30,9 +30,11 @@ SYSTEMD = Path("/run/systemd/system")
 
 USAGE = """\
 usage: python3 installer/bootstrap.py demo [options of `eid-agent demo`]
+       python3 installer/bootstrap.py card list|read|pin-status [its options]
        python3 installer/bootstrap.py test [--full] [options of pytest]
 
 demo   set up what the demo needs, then start it
+card   set up what a real card reader needs, then run `eid-agent card`
 test   set up everything, then run every check and test (--full: the long sweeps too)
 """
 
@@ -216,12 +218,22 @@ def _state(locks: Sequence[str]) -> str:
 
 def demo(arguments: Sequence[str]) -> int:
     """Set up and start the demo; with `--card pcsc` through a running pcscd."""
-    real_service = sys.platform == "linux" and uses_pcsc(arguments)
+    return _program("demo", arguments, real_card=uses_pcsc(arguments))
+
+
+def card(arguments: Sequence[str]) -> int:
+    """Set up what a real reader needs and look at readers and cards."""
+    return _program("card", arguments, real_card=True)
+
+
+def _program(name: str, arguments: Sequence[str], *, real_card: bool) -> int:
+    """Set up what a command of the program needs, then run it."""
+    real_service = sys.platform == "linux" and real_card
     if real_service:
         need_packages(CARD_PACKAGES)
     need_venv()
-    need_python_packages(CARD_LOCKS if uses_pcsc(arguments) else DEMO_LOCKS)
-    command = [str(executable("eid-agent")), "demo", *arguments]
+    need_python_packages(CARD_LOCKS if real_card else DEMO_LOCKS)
+    command = [str(executable("eid-agent")), name, *arguments]
     if not real_service:
         return hand_over(command)
     with pcscd():
@@ -258,7 +270,7 @@ def pcscd() -> Iterator[None]:
         yield
         return
     prefix = root_prefix(start)
-    say("starting pcscd for as long as the demo runs")
+    say("starting pcscd for as long as the program runs")
     if prefix:
         run([*prefix, "true"])  # a password is asked for here, in the foreground
     # A group of its own: Ctrl-C ends the demo first, which takes its card out.
@@ -330,11 +342,11 @@ def checks(arguments: Sequence[str]) -> list[list[str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `demo` or `test`; 2 for anything else, 1 when something is in the way."""
+    """Run a command; 2 for anything else, 1 when something is in the way."""
     if sys.version_info < (3, 11):  # noqa: UP036  (said to people who have an older one)
         say("Python 3.11 or newer is needed; Debian 12 and Ubuntu 24.04 have it")
         return 1
-    commands = {"demo": demo, "test": test}
+    commands = {"demo": demo, "card": card, "test": test}
     if not arguments or arguments[0] not in commands:
         print(USAGE, file=sys.stderr if arguments[:1] != ["--help"] else sys.stdout)
         return 0 if arguments[:1] == ["--help"] else 2
@@ -343,6 +355,9 @@ def main(arguments: Sequence[str]) -> int:
     except SetupError as error:
         say(str(error))
         return 1
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here")
+        return 130
 
 
 if __name__ == "__main__":

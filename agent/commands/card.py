@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from agent.commands import Failure, answer, card_source, write_new
+from agent.commands.documents import document_type
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, on_card
 from agent.texts import text
@@ -123,7 +124,8 @@ def choose(source: CardSource, wanted: str | None) -> str:
 
 def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
     exact = [state for state in states if state.name == wanted]
-    fitting = exact or [state for state in states if wanted in state.name]
+    part = wanted.casefold()
+    fitting = exact or [state for state in states if part in state.name.casefold()]
     if not fitting:
         raise Failure("cli-reader-unknown", wanted=f'"{quoted(wanted)}"')
     if len(fitting) > 1:
@@ -178,7 +180,7 @@ def _show(result: dict[str, object], lang: str) -> None:
     for key, label in labels.items():
         value = fields.get(key)
         if isinstance(value, dict):
-            value = value["name"]
+            value = document_type(value["code"], value["name"], lang)
         if value:
             answer(f"{label:{width}}  {one_line(str(value))}")
 

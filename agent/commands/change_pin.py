@@ -46,6 +46,7 @@ class _Card:
     applet: str
     expected: Expected
     entry: PinEntry
+    virtual: bool
 
 
 def main(options: argparse.Namespace) -> int:
@@ -56,7 +57,7 @@ def main(options: argparse.Namespace) -> int:
     if card.expected.tries_left == 0:
         raise Failure(blocked_key(card.applet))
     question = PinChange(
-        card.reader, card.expected.tries_left, options.lang, source.virtual
+        card.reader, card.expected.tries_left, options.lang, card.virtual
     )
     pins = _asked(question, card.entry)
     with explained(), _undisturbed():
@@ -72,7 +73,8 @@ def _look(source: CardSource, reader: str) -> _Card:
         if not card.changes_pin:
             raise Failure("cli-change-unsupported")
         expected = Expected(data.chip_serial, card.pin_status().tries_left)
-        return _Card(reader, data.applet, expected, card.pin_entry)
+        virtual = source.virtual or data.virtual
+        return _Card(reader, data.applet, expected, card.pin_entry, virtual)
 
 
 def _asked(question: PinChange, entry: PinEntry) -> Pins:

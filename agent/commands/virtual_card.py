@@ -11,13 +11,21 @@ import json
 import signal
 import threading
 
-from agent.commands import Failure, Usage, answer, card_source
+from agent.commands import (
+    Failure,
+    Usage,
+    announce,
+    answer,
+    card_source,
+    virtual_profile,
+    vpcd_failure,
+)
 from agent.commands.cardmaker import CardMaker
 from cardio.errors import CardError
 from cardio.virtual.faults import FAULTS
-from cardio.virtual.personas import CATALOGUE, DEFAULT_PERSONA
+from cardio.virtual.personas import CATALOGUE
 from cardio.virtual.playable import PlayableCard
-from cardio.virtual.profile import Profile, ProfileError, load_profile
+from cardio.virtual.profile import Profile
 from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
 
 
@@ -50,12 +58,12 @@ def _play(options: argparse.Namespace, card: PlayableCard) -> int:
     _wake_the_service()
     try:
         insert_into_vpcd(
-            card, host, port, on_powered=lambda: answer("card inserted"), stop=stop
+            card, host, port, on_powered=lambda: announce("card inserted"), stop=stop
         )
     except VpcdUnavailable as error:
-        raise Failure("cli-no-vpcd", reason=error) from None
+        raise vpcd_failure(error) from None
     if not asked:
-        answer("card removed")
+        announce("card removed")
     return 0
 
 
@@ -70,16 +78,11 @@ def _wake_the_service() -> None:
 
 
 def _profile(options: argparse.Namespace) -> Profile:
-    try:
-        if options.files and not options.files.is_dir():
-            raise Usage("cli-no-folder", path=options.files)
-        return load_profile(
-            options.files or options.persona or DEFAULT_PERSONA,
-            applet=options.applet,
-            pin=options.pin,
-        )
-    except ProfileError as error:
-        raise Usage("cli-virtual", reason=error) from None
+    if options.files and not options.files.is_dir():
+        raise Usage("cli-no-folder", path=options.files)
+    return virtual_profile(
+        options.files or options.persona, applet=options.applet, pin=options.pin
+    )
 
 
 def _card(

@@ -62,13 +62,17 @@ class PinChange:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of several readers; `options` are their names."""
+    """Which of several readers; `options` are their names.
+
+    `virtual` says that all of them hold test cards, `test_cards` which ones do.
+    """
 
     site: str
     options: tuple[str, ...]
     lang: str
     virtual: bool
     marks: tuple[str, ...] = ()
+    test_cards: tuple[bool, ...] = ()
 
 
 class UserInterface(Protocol):

@@ -149,15 +149,20 @@ class TerminalInterface:
             except PinFormat:
                 return None
 
-        return await self._ask(lang, words, parse, secret=True)
+        hint = text("hint-pin", lang)
+        return await self._ask(lang, words, parse, hint, secret=True)
 
     # --- questions -------------------------------------------------------------------
 
     async def choose(self, question: Choice) -> int:
         """Ask which reader."""
+        tests = question.test_cards or (False,) * len(question.options)
+        mark = "" if question.virtual else text("test-card", question.lang)
         numbered = ", ".join(
-            f'{number} "{quoted(name)}"'
-            for number, name in enumerate(question.options, 1)
+            f'{number} {mark if test else ""}"{quoted(name)}"'
+            for number, (name, test) in enumerate(
+                zip(question.options, tests, strict=True), 1
+            )
         )
         words = text(
             "choose",
@@ -174,12 +179,16 @@ class TerminalInterface:
                 return None
             return int(typed) - 1
 
-        return await self._ask(question.lang, words, parse)
+        hint = text("hint-choice", question.lang, count=len(question.options))
+        return await self._ask(question.lang, words, parse, hint)
 
     async def _yes_no(self, lang: str, words: str) -> bool:
         answers = {b"y": True, b"n": False}
         return await self._ask(
-            lang, words, lambda line: answers.get(bytes(line.strip().lower()))
+            lang,
+            words,
+            lambda line: answers.get(bytes(line.strip().lower())),
+            text("hint-yes-no", lang),
         )
 
     async def _ask(
@@ -187,12 +196,18 @@ class TerminalInterface:
         lang: str,
         words: str,
         parse: Callable[[bytearray], T | None],
+        hint: str,
         *,
         secret: bool = False,
     ) -> T:
-        """Ask until `parse` understands the line; Cancelled at the end of input."""
-        for _ in range(_MAX_REPEATS):
+        """Ask until `parse` understands the line; Cancelled at the end of input.
+
+        Before the question is asked again, a line of its own says what was wrong.
+        """
+        for attempt in range(_MAX_REPEATS):
             try:
+                if attempt:
+                    await self._screen.put(f"{hint}\n")
                 line = await self._line(words, secret=secret)
             except asyncio.CancelledError:
                 self._screen.put(f"\n{text('question-ended', lang)}\n")

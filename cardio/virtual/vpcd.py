@@ -27,6 +27,8 @@ _CONNECT_SECONDS = 5.0
 #: A hand needs a moment to swap cards. The daemon looks every 0.4 s and must see the
 #: reader empty, or it would take the new card for the old one.
 HAND_SECONDS = 1.0
+#: Within which a free reader says its first word; one that holds a card says none.
+_WELCOME_SECONDS = 5.0
 #: Only Linux has it; 0 elsewhere.
 _QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 
@@ -46,6 +48,15 @@ class VpcdUnavailable(CardError):
         self.problem = problem
 
 
+class VpcdOccupied(VpcdUnavailable):
+    """The virtual reader holds another card."""
+
+    code = "vpcd-occupied"
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port, "another card is in it")
+
+
 def insert_into_vpcd(
     card: PlayableCard,
     host: str,
@@ -59,7 +70,8 @@ def insert_into_vpcd(
 
     `on_powered` is called when the reader powers a card for the first time. A card that
     is swapped for another (`on_swapped`) is followed by that one. `stop` is set on
-    every way out. Raises VpcdUnavailable.
+    every way out. Raises VpcdUnavailable; VpcdOccupied after a few seconds in which the
+    reader took no notice of the card.
     """
     with _Hand(stop) as hand:
         following = _stay(card, (host, port), on_powered, hand)
@@ -127,12 +139,16 @@ def _stay(
     except OSError as error:
         problem = error.strerror or str(error)
         raise VpcdUnavailable(*address, problem) from error
-    link.settimeout(None)
+    link.settimeout(_WELCOME_SECONDS)
     with link, hand.holding(card, link):
         try:
             _serve(card, link, on_powered)
         except Pulled as event:
             return event.successor
+        except TimeoutError:
+            if not hand.stop.is_set():
+                raise VpcdOccupied(*address) from None
+            return None
         except (OSError, EOFError, ValueError) as error:
             if not hand.stop.is_set():
                 raise VpcdUnavailable(*address, str(error)) from error
@@ -146,6 +162,7 @@ def _serve(
     powered = False
     while True:
         body = _receive(link)
+        link.settimeout(None)  # from here on it may be silent for as long as it likes
         if len(body) > 1:
             with contextlib.suppress(Silence):
                 _send(link, _answer(card, body))

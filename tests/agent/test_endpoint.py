@@ -214,7 +214,9 @@ async def test_status_tells_a_stranger_nothing_about_the_card() -> None:
     for persona in ("adult", ""):
         async with running(persona) as agent:
             seen.append((await agent.call("GET", "/v1/status")).body)
-            assert (await agent.call("GET", "/v1/readers")).status == 403
+            refused = await agent.call("GET", "/v1/readers")
+            assert (refused.status, refused.body["code"]) == (403, "user-denied")
+            assert "nobody was asked" in refused.body["detail"]
     assert seen == [{"api": ["v1"], "origin": "ask"}] * 2
 
 

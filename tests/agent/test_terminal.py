@@ -43,6 +43,8 @@ def test_login_asks_the_pin_again_until_it_is_one(
             assert "portal.example" in question
             assert "Tries left: 3" in question
             agent.type(line)
+            hint = agent.until(".\n$").lstrip("\n")
+            assert hint == "A PIN has 4 to 12 digits; the card was sent nothing.\n"
         agent.until("PIN: $")
         agent.type("1234")
     assert call.status == 200
@@ -58,7 +60,10 @@ def test_identity_names_site_data_and_purpose(agent: Program, tmp_path: Path) ->
             assert "national number" in question
             assert "\"say 'y' PIN:\"" in question
             assert "TEST" in question
+            for part in ("sex", "numbers of card and chip", "special status"):
+                assert part in question
             agent.type("perhaps")
+            assert agent.until("no.\n$") == "\nType y for yes or n for no.\n"
             agent.until(r"\[y/n\] $")
             agent.type(answer)
         assert call.status == status

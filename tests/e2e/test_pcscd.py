@@ -134,7 +134,9 @@ async def test_the_card_is_pulled_out_during_the_read(pcscd: Pcscd) -> None:
             card.hand = pull
             await visitor.demo.program.answer("y")
             await visitor.state("error", "card-removed")
-            assert "uit de lezer gehaald" in await visitor.text()
+            text = await visitor.text()
+            assert "uit de lezer gehaald" in text
+            assert "naam en je rijksregisternummer, en niets anders" in text
             assert "WL-" not in await visitor.page.content()
             pcscd.wait_for_card(present=False)
             with pcscd.card() as back:

@@ -332,6 +332,37 @@ def test_ending_the_script_ends_the_program() -> None:
         assert process.wait(timeout=10) == 7
 
 
+@pytest.mark.parametrize("command", ["card", "demo"])
+def test_a_real_reader_gets_its_library(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """`card list` sets up what the program asks for when it cannot find pyscard."""
+    done: list[object] = []
+    for name in ("need_packages", "need_venv", "need_python_packages", "hand_over"):
+        monkeypatch.setattr(bootstrap, name, lambda *given: done.extend(given) or 0)
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", "a service runs")
+    more = ["list"] if command == "card" else ["--card", "pcsc"]
+    assert bootstrap.main([command, *more]) == 0
+    assert bootstrap.CARD_LOCKS in done
+    assert done[-1][1:] == [command, *more]  # type: ignore[index]
+
+
+def test_ctrl_c_during_the_set_up_is_one_sentence(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit 130, as a shell has it, and no traceback."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bootstrap, "need_venv", interrupted)
+    assert bootstrap.main(["demo"]) == 130
+    said = capsys.readouterr().err
+    assert said == "bootstrap: interrupted; the same command goes on from here\n"
+
+
 def test_ci_calls_the_readmes_command() -> None:
     """There is one way to run everything."""
     text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")

@@ -83,7 +83,7 @@ def test_without_the_portals_library_the_demo_says_what_to_install() -> None:
         check=False,
     )
     assert result.returncode == 1
-    assert "pip install 'eid-agent[relyingparty]'" in result.stderr
+    assert "bootstrap.py demo" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

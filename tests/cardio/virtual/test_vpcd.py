@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from cardio.virtual import vpcd
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.faults import Fault
 from cardio.virtual.faulty import FaultyCard
 from cardio.virtual.playable import PlayableCard
-from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
+from cardio.virtual.vpcd import VpcdOccupied, VpcdUnavailable, insert_into_vpcd
 from tests.cardio.virtual.wire import CARD_DATA, STATUS, V_BAD, V_GOOD, profile
 
 SOON = 10
@@ -262,6 +263,24 @@ def test_stop_between_two_cards(faulty: Reader) -> None:
     assert faulty.ask(CARD_DATA) == ""
     faulty.stop.set()
     assert faulty.ended() is None
+
+
+@pytest.mark.parametrize("welcomed", [True, False])
+def test_a_reader_that_takes_no_notice_is_occupied(
+    welcomed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while without a first word; later it may be silent for ever."""
+    monkeypatch.setattr(vpcd, "_WELCOME_SECONDS", 0.2)
+    reader = Reader()
+    reader.start()
+    if welcomed:
+        reader.send(ON)
+    assert reader.stop.wait(0.6) is not welcomed
+    if welcomed:
+        assert reader.ask(CARD_DATA)[-4:] == "9000"
+    else:
+        assert isinstance(reader.ended(), VpcdOccupied)
+    reader.close()
 
 
 def test_nobody_listens() -> None:
