@@ -7,9 +7,7 @@ any TLS server certificate.
 
 from __future__ import annotations
 
-import base64
 import datetime
-import hashlib
 import ipaddress
 import secrets
 from collections.abc import Callable
@@ -33,19 +31,6 @@ class Leaf:
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False)
-
-    @property
-    def pin(self) -> str:
-        """SHA-256 of the public key in base64, as Chromium's option takes it."""
-        spki = self.certificate.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return base64.b64encode(hashlib.sha256(spki).digest()).decode()
-
-    @property
-    def fingerprint(self) -> bytes:
-        """SHA-256 of the certificate."""
-        return self.certificate.fingerprint(hashes.SHA256())
 
     def pem(self) -> bytes:
         """Return the certificate as PEM."""

@@ -1,4 +1,6 @@
-"""The command line `eid-agent`: words to actions; each command lives in its own module.
+"""The command line `eid-agent`: words to actions; touches streams, signals and logs.
+
+Each command lives in its own module, which is imported when it is called.
 
 Standard output carries results and questions only. Exit code 0: done, 1: failed, with
 one sentence on standard error that says what to do, 2: wrong usage.
@@ -10,22 +12,34 @@ import argparse
 import contextlib
 import importlib
 import io
+import locale
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from agent import __version__
 from agent.commands import Failure, say
+
+if TYPE_CHECKING:
+    from cardio.virtual.faults import Fault
 
 LANGUAGES = ("nl", "fr", "de", "en")
 PERSONAS = (
     "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked, "
     "rekeyed-1.7, and what virtual-card --list names"
 )
+#: How Windows calls our languages at the beginning of a locale (`Dutch_Belgium`).
+_WINDOWS_NAMES = {"Dutch": "nl", "French": "fr", "German": "de", "English": "en"}
+#: In lines, since argparse would break the names at their hyphens.
+FAULTS = """\
+faults:
+  removed, mute, garbage, slow, wrong-sw, flipped-bit, wrong-rrn-signature,
+  other-photo, eeprom-error, reset, swapped (--list says what each of them does)
+"""
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -62,17 +76,31 @@ def _add(
     command = commands.add_parser(name, help=summary, description=summary)
     command.set_defaults(module=module, action=name)
     command.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="settings and certificate"
+        "--data-dir",
+        type=_path,
+        metavar="DIR",
+        help="settings and certificate; not used here: the demo has its own for a run"
+        if name == "demo"
+        else "settings and certificate",
     )
-    command.add_argument("--lang", choices=LANGUAGES, help="default: the locale's")
-    command.add_argument("--log-level", choices=_LEVELS, default="warning")
+    command.add_argument(
+        "--lang",
+        choices=LANGUAGES,
+        help="of questions and results; default: the locale's. This help is in English",
+    )
+    command.add_argument(
+        "--log-level",
+        choices=_LEVELS,
+        default="warning",
+        help="how much to log on standard error (default: warning)",
+    )
     return command
 
 
 def _run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=_port, help="default: 27410 to 27419")
     _card_option(command)
-    command.add_argument("--ui", choices=("desktop", "terminal"), default="desktop")
+    _ui_option(command)
     command.add_argument(
         "--allow-origin",
         action="append",
@@ -86,11 +114,28 @@ def _run(command: argparse.ArgumentParser) -> None:
 
 
 def _demo(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--no-browser", action="store_true")
-    command.add_argument("--card", default="virtual", help="virtual (default) or pcsc")
-    command.add_argument("--persona", metavar="NAME", help=PERSONAS)
-    command.add_argument("--ui", choices=("desktop", "terminal"), default="desktop")
-    command.add_argument("--vpcd", type=_address, metavar="HOST:PORT")
+    command.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="open none: visit the portal in your own; Ctrl-C ends the demo",
+    )
+    command.add_argument(
+        "--card",
+        default="virtual",
+        metavar="WHERE",
+        help="virtual (default): in this program. pcsc: the card in a reader; "
+        "without one, a virtual card is put into the virtual reader",
+    )
+    command.add_argument(
+        "--persona", metavar="NAME", help=f"whose virtual card: {PERSONAS}"
+    )
+    _ui_option(command)
+    command.add_argument(
+        "--vpcd",
+        type=_address,
+        metavar="HOST:PORT",
+        help="where the virtual reader listens (default: localhost:35963)",
+    )
 
 
 def _card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -100,14 +145,19 @@ def _card(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         ("list", "readers and what is in them"),
         ("read", "identity, address and photo"),
         ("pin-status", "how many PIN tries are left; never spends one"),
+        ("change-pin", "replace the PIN; asks the old one, and the new one twice"),
     ):
         action = _add(actions, name, "agent.commands.card", summary)
         action.add_argument("--json", action="store_true", help="for programs")
         _card_option(action)
         if name != "list":
-            action.add_argument("--reader", metavar="NAME", help="or a part of it")
+            action.add_argument(
+                "--reader", type=_part, metavar="NAME", help="or a part of it"
+            )
+        if name == "change-pin":
+            action.set_defaults(module="agent.commands.change_pin")
         if name == "read":
-            action.add_argument("--photo", type=Path, metavar="FILE", help="as JPEG")
+            action.add_argument("--photo", type=_path, metavar="FILE", help="as JPEG")
     _verify(actions)
 
 
@@ -120,10 +170,10 @@ def _verify(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     action.add_argument("--json", action="store_true", help="for programs")
     _card_option(action)
-    action.add_argument("--reader", metavar="NAME", help="or a part of it")
+    action.add_argument("--reader", type=_part, metavar="NAME", help="or a part of it")
     action.add_argument(
         "--ca",
-        type=Path,
+        type=_path,
         action="append",
         default=[],
         metavar="FILE",
@@ -138,21 +188,38 @@ def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _virtual_card(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = FAULTS
     content = command.add_mutually_exclusive_group()
-    content.add_argument("--persona", metavar="NAME", help=PERSONAS)
-    content.add_argument("--files", type=Path, metavar="DIR", help="a folder of files")
-    command.add_argument("--applet", choices=("1.7", "1.8"))
+    content.add_argument("--persona", metavar="NAME", help=f"whose card: {PERSONAS}")
+    content.add_argument("--files", type=_path, metavar="DIR", help="a folder of files")
+    command.add_argument(
+        "--applet", choices=("1.7", "1.8"), help="default: the persona's own"
+    )
     command.add_argument("--pin", metavar="DIGITS", help="default: 1234")
     command.add_argument(
-        "--vpcd", type=_address, default=("localhost", 35963), metavar="HOST:PORT"
+        "--vpcd",
+        type=_address,
+        default=("localhost", 35963),
+        metavar="HOST:PORT",
+        help="where the virtual reader listens (default: localhost:35963)",
     )
     command.add_argument(
-        "--state", type=Path, metavar="DIR", help="keeps tries and PIN"
+        "--state", type=_path, metavar="DIR", help="keeps tries and PIN"
     )
     command.add_argument(
         "--strict", action="store_true", help="the hardest reading of the manuals"
     )
-    command.add_argument("--list", action="store_true", help="the personas")
+    command.add_argument(
+        "--fault", type=_fault, metavar="NAME[:N]", help="at the Nth command; see below"
+    )
+    command.add_argument(
+        "--speed", choices=("real",), help="as slow as a real card; default: at once"
+    )
+    command.add_argument(
+        "--panel", action="store_true", help="a page on loopback to work the card with"
+    )
+    command.add_argument("--list", action="store_true", help="the personas, the faults")
     command.add_argument("--json", action="store_true", help="with --list")
 
 
@@ -161,15 +228,38 @@ def _card_option(command: argparse.ArgumentParser) -> None:
         "--card",
         default="pcsc",
         metavar="WHERE",
-        help="pcsc (default) or virtual[:PERSONA or folder]",
+        help="pcsc (default), pkcs11:[MODULE] or virtual[:PERSONA or folder]",
+    )
+
+
+def _path(text: str) -> Path:
+    """Refuse what a shell makes of a variable that is not set: it would be `.`."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path is needed, and this one is empty")
+    return Path(text)
+
+
+def _ui_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ui",
+        choices=("desktop", "terminal"),
+        default="desktop",
+        help="where the person is asked; windows (desktop, the default) are not built "
+        "yet, so that questions come in the terminal",
     )
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 1 <= port <= 65535:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= 65535:
         raise argparse.ArgumentTypeError("a port is 1 to 65535")
-    return port
+    return number
+
+
+def _part(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a name or a part of one is needed")
+    return text
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -179,12 +269,32 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), _port(port)
 
 
+def _fault(text: str) -> Fault:
+    from cardio.virtual.faults import Fault, UnknownFault
+
+    try:
+        return Fault.parse(text)
+    except UnknownFault as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def language(chosen: str | None) -> str:
     """Return the language to speak: the one chosen, else the locale's, else English."""
-    names = ("LC_ALL", "LC_MESSAGES", "LANG")
-    locale = next((os.environ[name] for name in names if os.environ.get(name)), "")
-    candidate = chosen or locale[:2].lower()
+    candidate = chosen or _of_locale()[:2].lower()
     return candidate if candidate in LANGUAGES else "en"
+
+
+def _of_locale() -> str:
+    """Return the locale's name, or one of our languages, or nothing."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    for name in names:
+        if said := os.environ.get(name):
+            return said
+    # Windows and macOS set none of these; Windows' names begin with English words.
+    with contextlib.suppress(ValueError):
+        name = locale.getlocale()[0] or ""
+        return _WINDOWS_NAMES.get(name.partition("_")[0], name)
+    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

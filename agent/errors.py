@@ -1,4 +1,4 @@
-"""Every failure that the HTTP API names: code, status, sentence; touches nothing.
+"""Every failure that the HTTP API names: code, status, sentence from the catalogues.
 
 A `Problem` becomes an `application/problem+json` answer (RFC 9457). The two tables here
 are the only places where a code gets its status, and a card's error its code.
@@ -46,6 +46,7 @@ STATUS = {
 #: The first type that fits decides, so the special ones stand before their bases.
 _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.ServiceUnavailable, "pcsc-unavailable"),
+    (card.ModuleUnusable, "pcsc-unavailable"),
     (card.NoReader, "no-reader"),
     (card.NoCard, "no-card"),
     (card.CardBusy, "busy"),
@@ -56,6 +57,11 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.NoCertificate, "no-certificate"),
     (card.PinBlocked, "pin-blocked"),
     (card.PinIncorrect, "pin-incorrect"),
+    # What a person did, or did not do, on the keys of the reader.
+    (card.PinEntryTimeout, "timeout"),
+    (card.PinEntryCancelled, "user-cancelled"),
+    (card.NewPinsDiffer, "user-cancelled"),
+    (card.PinFormat, "user-cancelled"),
     (card.CardError, "card-unreadable"),
 )
 
@@ -63,7 +69,8 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
 class Problem(Exception):
     """A failure with a stable code; `detail` is for developers, never personal data.
 
-    `tries_left` and `operation` are given where they apply.
+    `tries_left`, `operation` (the call's name) and `retry_after` (seconds, where the
+    wait is known) are given where they apply.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Problem(Exception):
         *,
         tries_left: int | None = None,
         operation: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail or code)
         self.code = code
@@ -80,6 +88,7 @@ class Problem(Exception):
         self.detail = detail
         self.tries_left = tries_left
         self.operation = operation
+        self.retry_after = retry_after
         #: The language that the request asked for, where one did.
         self.lang: str | None = None
 
@@ -88,11 +97,15 @@ class Problem(Exception):
         """Return what a card's failure is called on the wire."""
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         tries = error.tries_left if isinstance(error, card.PinIncorrect) else None
-        return cls(code, tries_left=tries)
+        # An ATR stays here: what other cards a person has is not the site's to know.
+        detail = error.reason if isinstance(error, card.UnsupportedCard) else ""
+        return cls(code, detail, tries_left=tries)
 
     def title(self, lang: str) -> str:
         """Return the sentence for a person: what happened and what to do next."""
-        return text(self.code, lang, tries=self.tries_left or 0)
+        tries = self.tries_left
+        known = text("tries-unknown", lang) if tries is None else tries
+        return text(self.code, lang, tries=known)
 
     def to_json(self, lang: str) -> dict[str, object]:
         """Return the body of the answer."""
@@ -108,4 +121,6 @@ class Problem(Exception):
             body["triesLeft"] = self.tries_left
         if self.operation is not None:
             body["operation"] = self.operation
+        if self.retry_after is not None:
+            body["retryAfter"] = self.retry_after
         return body

@@ -1,4 +1,4 @@
-"""Looks into readers: which card is in which, as `/v1/readers` says it."""
+"""Which card is in which reader, as `/v1/readers` says it; touches the card source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from cardio.atr import looks_belgian
 from cardio.card import Card, CardData, CardSource
-from cardio.errors import CardBusy, CardError, CardReset
+from cardio.errors import CardBusy, CardError, CardNotActivated, CardReset
 from cardio.files import EF
 from cardio.readers import ReaderState
 
@@ -23,12 +23,13 @@ class Found:
 
     `card` is None for an empty reader and for a card that is no Belgian eID; then
     `error` says why. `signing` tells that the card has keys and a certificate to log
-    in with.
+    in with, `files` that identity, address and photo can be read on this road.
     """
 
     state: ReaderState
     card: CardData | None = None
     signing: bool = False
+    files: bool = True
     error: CardError | None = None
 
     @property
@@ -87,8 +88,11 @@ def look_into(source: CardSource, state: ReaderState) -> Found:
 
     def work(card: Card) -> Found:
         data = card.recognise()
-        signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
-        return Found(state, data, signing)
+        try:
+            signing = card.signs and card.has_certificate(EF.AUTHENTICATION)
+        except CardNotActivated:  # Belgian all the same; whoever reads it is told
+            signing = False
+        return Found(state, data, signing, card.has_files)
 
     try:
         return on_card(source, state.name, work)

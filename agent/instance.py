@@ -10,10 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import secrets
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,8 +25,6 @@ _log = logging.getLogger(__name__)
 
 _LOCK = "agent.lock"
 _INFO = "agent.json"
-#: A Unix socket's path may have about 100 bytes.
-_MAX_PATH = 90
 _WAIT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.05
 _JOIN_SECONDS = 1.0
@@ -77,10 +72,9 @@ class Instance:
         The actions run in a thread of the channel's. OSError.
         """
         key = secrets.token_bytes(32)
-        address = _address(self._info.parent, self._folders)
+        address = host.channel_address(self._info.parent, self._folders)
         self._listener = Listener(address, authkey=key)
-        if sys.platform != "win32":
-            Path(address).chmod(0o600)
+        host.close_channel_to_others(address)
         self._thread = threading.Thread(
             target=self._serve, args=(actions,), name="instance", daemon=True
         )
@@ -193,15 +187,3 @@ def _free(data_dir: Path) -> bool:
     if lock is not None:
         lock.close()
     return lock is not None or not path.exists()
-
-
-def _address(folder: Path, folders: contextlib.ExitStack) -> str:
-    """Return where to listen; a folder made for it goes with the stack."""
-    if sys.platform == "win32":
-        return rf"\\.\pipe\eid-agent-{secrets.token_hex(8)}"
-    path = folder.absolute() / "agent.sock"
-    if len(os.fsencode(path)) > _MAX_PATH:
-        made = tempfile.TemporaryDirectory(prefix="eid-agent-")
-        path = Path(folders.enter_context(made)) / "agent.sock"
-    path.unlink(missing_ok=True)
-    return str(path)

@@ -1,4 +1,4 @@
-"""Follows readers and cards in a thread of its own and tells the event loop.
+"""Follows readers and cards from a thread of its own; touches the card source alone.
 
 Knows which reader holds what now, remembers for as long as a card stays in what
 recognition made of it and the certificates of its login, and wakes whoever waits for a

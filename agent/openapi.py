@@ -169,8 +169,15 @@ _PROBLEM = _object(
     {
         "detail": {"type": "string"},
         "triesLeft": {"type": "integer", "minimum": 0, "maximum": 3},
-        "operation": {"type": "string"},
-        "retryAfter": {"type": "integer"},
+        "operation": {
+            "enum": ["authenticate", "events", "identity", "readers", "status"],
+            "description": "The call that failed; absent where none was reached.",
+        },
+        "retryAfter": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Seconds to wait, given only where the wait is known.",
+        },
     },
 )
 

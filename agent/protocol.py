@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.errors import Problem
 from agent.texts import LANGUAGES
-from agent.ui.words import is_hidden
+from agent.words import is_hidden
 
 MAX_BODY = 64 * 1024
 MAX_TEXT = 200

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cardio.beid.known import KnownCertificates, issuer, rrn_certificate
-from cardio.card import Card, CardData, PinStatus
-from cardio.errors import CardChanged, FileAbsent, NoCertificate
+from cardio.card import Card, CardData, PinEntry, PinStatus
+from cardio.errors import CardChanged, FileAbsent, LoginFirst, NoCertificate
 from cardio.files import CERTIFICATES, EF
 
 #: What is read for each part: the data and what proves them (HTTP API, "Identity").
@@ -39,6 +39,18 @@ class LoginCertificates:
 
     holder: bytes
     issuer: bytes
+
+
+@dataclass(frozen=True)
+class LoginReady:
+    """All that a login needs before the PIN: `entry` says where that is typed.
+
+    `certificates` are None where they show only during the login.
+    """
+
+    certificates: LoginCertificates | None
+    status: PinStatus
+    entry: PinEntry
 
 
 class Progress:
@@ -138,15 +150,19 @@ def prepare_login(
     chosen: CardData,
     held: LoginCertificates | None,
     known: KnownCertificates,
-) -> tuple[LoginCertificates, PinStatus]:
-    """Return certificates and tries left as they are now, in one transaction.
+) -> LoginReady:
+    """Return certificates, tries left as they are now, and where the PIN is typed.
 
     `held` are the certificates when they were read earlier in the card's stay.
     CardChanged when it is not the chosen card.
     """
     with card.transaction():
         status = _status_of(card, chosen)
-        return held or read_login(card, known), status
+        try:
+            certificates = held or read_login(card, known)
+        except LoginFirst:
+            certificates = None
+        return LoginReady(certificates, status, card.pin_entry)
 
 
 def _status_of(card: Card, chosen: CardData) -> PinStatus:

@@ -17,19 +17,26 @@ from importlib.resources import files
 from aiohttp import web
 
 from agent import gate, openapi, protocol
-from agent.connections import HEADERS, PortTaken, Runner, bind
+from agent.connections import (
+    HEADERS,
+    BodyRefused,
+    PortRefused,
+    PortTaken,
+    Runner,
+    bind,
+    expects_only_continue,
+    read_body,
+)
 from agent.errors import Problem
 from agent.gate import Gate
 from agent.service import AgentService
 from agent.sockets import serve_events
 
-__all__ = ["Listening", "PortTaken", "make_app", "serve"]
+__all__ = ["Listening", "PortRefused", "PortTaken", "make_app", "serve"]
 
 _log = logging.getLogger(__name__)
 
 _KEEPALIVE_SECONDS = 75.0
-#: An open question ends this soon after the agent was told to end.
-_SHUTDOWN_SECONDS = 0.2
 
 _SERVICE = web.AppKey("service", AgentService)
 _ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
@@ -42,6 +49,8 @@ _METHODS = {
     "/v1/identity": "POST",
     "/v1/authenticate": "POST",
 }
+#: What a failed call is named in its problem.
+_OPERATIONS = {path: path.removeprefix("/v1/") for path in _METHODS}
 _DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,18 +74,14 @@ class Listening:
 async def serve(
     service: AgentService, context: ssl.SSLContext | None, port: int | None
 ) -> Listening:
-    """Start the endpoint; PortTaken. Without a context it speaks plain HTTP (tests)."""
+    """Start the endpoint; PortTaken, PortRefused.
+
+    Without a context it speaks plain HTTP (tests).
+    """
     port, sockets = bind(port)
     app = make_app(service, port)
     runner = Runner(
-        app,
-        access_log=None,
-        auto_decompress=False,  # a page has no reason to send compressed JSON
-        handler_cancellation=True,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-        max_line_size=4096,
-        max_field_size=4096,
+        app, handler_cancellation=True, keepalive_timeout=_KEEPALIVE_SECONDS
     )
     await runner.setup()
     for listener in sockets:
@@ -168,26 +173,38 @@ async def _answer(
 ) -> web.StreamResponse:
     """Answer what passed the gate; a failure becomes its problem."""
     try:
+        if not expects_only_continue(request):
+            raise Problem("invalid-request", "only 100-continue can be expected")
         if request.method == "OPTIONS":
             return _preflight(request, origin)
         return await handler(request)
     except Problem as problem:
-        return _problem(request, problem)
+        return _failed(request, problem)
     except web.HTTPRequestEntityTooLarge:
-        return _problem(request, Problem("too-large"))
+        return _failed(request, Problem("too-large"))
     except web.HTTPMethodNotAllowed as refused:
         response = _problem(request, Problem("method-not-allowed"))
         response.headers["Allow"] = ", ".join(sorted(refused.allowed_methods))
         return response
     except web.HTTPNotFound:
         return _problem(request, Problem("not-found"))
-    except (web.HTTPException, web.RequestPayloadError):
-        return _problem(request, Problem("invalid-request"))
+    except BodyRefused as refused:
+        response = _failed(request, Problem("invalid-request", str(refused)))
+        response.force_close()
+        return response
+    except web.HTTPException:
+        return _failed(request, Problem("invalid-request"))
     except asyncio.CancelledError:
         raise
     except Exception as error:
         _log.error("unexpected %s at %s", type(error).__name__, _place(error))
-        return _problem(request, Problem("internal-error"))
+        return _failed(request, Problem("internal-error"))
+
+
+def _failed(request: web.Request, problem: Problem) -> web.Response:
+    """Answer a call that failed, naming it."""
+    problem.operation = problem.operation or _OPERATIONS.get(request.path)
+    return _problem(request, problem)
 
 
 def _place(error: Exception) -> str:
@@ -227,7 +244,7 @@ async def _readers(request: web.Request) -> web.Response:
 
 
 async def _ticket(request: web.Request) -> web.Response:
-    protocol.parse_nothing(await request.read())
+    protocol.parse_nothing(await read_body(request))
     return web.json_response(await request.app[_SERVICE].ticket(request[_ORIGIN]))
 
 
@@ -236,7 +253,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
 
 async def _identity(request: web.Request) -> web.Response:
-    asked = protocol.parse_identity(await request.read())
+    asked = protocol.parse_identity(await read_body(request))
     lang = _language(request, asked.lang)
     with _speaking(lang):
         service = request.app[_SERVICE]
@@ -245,7 +262,7 @@ async def _identity(request: web.Request) -> web.Response:
 
 
 async def _authenticate(request: web.Request) -> web.Response:
-    asked = protocol.parse_authenticate(await request.read())
+    asked = protocol.parse_authenticate(await read_body(request))
     lang = _language(request, asked.lang)
     with _speaking(lang):
         service = request.app[_SERVICE]

@@ -1,4 +1,4 @@
-"""What the agent does for a page: status, readers, identity, login; knows no HTTP.
+"""What the agent does for a page, over card source and interface; knows no HTTP.
 
 The order is that of the API: reader and card, card state, consent, read, PIN. Dialogs
 are open outside the card's transaction. Every failure is a `Problem`.
@@ -7,7 +7,6 @@ are open outside the card's transaction. Every failure is a `Problem`.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import datetime
 import logging
@@ -17,8 +16,6 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
-
-from cryptography import x509
 
 from agent import chip, host, reading, token
 from agent.consent import Grants
@@ -34,14 +31,16 @@ from agent.events import (
 from agent.inspection import Found, reader_id
 from agent.monitor import Monitor, Stay, stay_of
 from agent.protocol import AuthenticateRequest, IdentityRequest
-from agent.reading import LoginCertificates, Progress
+from agent.reading import LoginCertificates, LoginReady, Progress
 from agent.settings import Settings
+from agent.token import base64_text
 from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
+from cardio.beid.certificates import parse_certificate
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.beid.known import InMemory, KnownCertificates
-from cardio.card import Card, CardData, CardSource, Expected, PinStatus
+from cardio.card import Card, CardData, CardSource, Expected, PinEntry
 from cardio.channel import Stopped
 from cardio.errors import (
     CardError,
@@ -62,6 +61,10 @@ DIALOG_SECONDS = 120.0
 #: Within which PC/SC tells its readers, unless it is stuck.
 READERS_SECONDS = 10.0
 _CLOSING_SECONDS = 10.0
+_NOT_ASKED = (
+    "nobody was asked by this call: it is open to a site after an identity request or a"
+    " login that the person agreed to, until the card goes or ten minutes are over"
+)
 
 _RAW_NAMES = {
     EF.IDENTITY: "identity",
@@ -138,28 +141,36 @@ class AgentService:
         body: dict[str, object] = {"api": ["v1"], "origin": "ask"}
         if not await self._allowed(origin):
             return body
-        state = await self._card_state()
+        found = await self._found_or_empty()
         self._read_ahead()
         return body | {
             "origin": "allowed",
             "agent": {"version": self.settings.version},
             "features": list(FEATURES),
-            "card": state,
-            "virtual": self._test_card,
+            "card": _card_state(found),
+            "virtual": self._source.virtual or any(map(self._is_virtual, found)),
         }
 
     async def readers(self, origin: str) -> dict[str, object]:
         """Return the body of GET /v1/readers; `user-denied` without a grant."""
         if not await self._allowed(origin):
-            raise Problem("user-denied")
+            raise Problem("user-denied", _NOT_ASKED)
         found = await self._look_into_all()
         self._read_ahead()
         return {"readers": [reader.to_json(self._salt) for reader in found]}
 
-    @property
-    def _test_card(self) -> bool:
-        """True where this run's cards are virtual, in whatever reader they are."""
-        return self._source.virtual or self.settings.test_cards
+    def _is_virtual(self, found: Found) -> bool:
+        """Tell whether a test card is in a reader, whichever road leads to it."""
+        return found.card is not None and (self._source.virtual or found.card.virtual)
+
+    def _permitted(self, found: Found) -> Found:
+        """Take a genuine card for none of ours where test cards alone are used."""
+        if found.card is None or self._is_virtual(found):
+            return found
+        if not self.settings.test_cards:
+            return found
+        error = UnsupportedCard(found.state.atr or b"", "only test cards in this run")
+        return Found(found.state, error=error)
 
     def _marks(self, origin: str) -> tuple[str, ...]:
         """Return what every question has to show of this run (safety rule 22)."""
@@ -191,15 +202,11 @@ class AgentService:
         except Problem:
             return ()
 
-    async def _card_state(self) -> str:
+    async def _found_or_empty(self) -> list[Found]:
         try:
-            found = await self._look_into_all()
+            return await self._look_into_all()
         except Problem:
-            return "none"
-        if any(reader.card is not None or reader.in_use for reader in found):
-            return "present"
-        filled = any(reader.state.atr is not None for reader in found)
-        return "unsupported" if filled else "none"
+            return []
 
     # --- identity --------------------------------------------------------------------
 
@@ -208,6 +215,8 @@ class AgentService:
     ) -> dict[str, object]:
         """Ask consent to exactly these data, read them, return them with proof."""
         async with self._operation(origin, request.reader, lang) as operation:
+            if not operation.found.files:
+                raise Problem("unsupported-card")
             wants_chip = chip.wanted(request, operation.card_data)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
             if wants_chip or not (self._grants.named(origin) and self._source.virtual):
@@ -251,7 +260,7 @@ class AgentService:
             request.include,
             request.purpose,
             operation.lang,
-            self._test_card,
+            self._is_virtual(operation.found),
             self._marks(origin),
         )
         if not await self._ask(origin, stay, self._ui.consent(question)):
@@ -268,23 +277,24 @@ class AgentService:
         ) as operation:
             chosen, held = operation.card_data, self._monitor.held(operation.stay)
             algorithm = _problem(lambda: login_algorithm(chosen.applet))
-            certificates, status = await self._on_card(
+            ready = await self._on_card(
                 operation,
                 lambda card: reading.prepare_login(card, chosen, held, self._known),
             )
-            self._monitor.hold(operation.stay, certificates)
-            _check_validity(certificates.holder)
-            if status.blocked:
+            if ready.certificates is not None:
+                self._monitor.hold(operation.stay, ready.certificates)
+                _check_validity(ready.certificates.holder)
+            if ready.status.blocked:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            pin = await self._pin(operation, status)
-            expected = Expected(chosen.chip_serial, status.tries_left)
+            pin = await self._pin(operation, ready)
+            expected = Expected(chosen.chip_serial, ready.status.tries_left)
 
-            def sign() -> bytes:
+            def sign() -> tuple[bytes, LoginCertificates]:
                 # The thread owns the PIN: wiped from elsewhere in the middle, it would
                 # reach the card as a wrong one.
                 with (
-                    pin,
+                    pin or contextlib.nullcontext(),
                     self._card(operation, stoppable=False) as card,
                     card.transaction(),
                 ):
@@ -293,11 +303,18 @@ class AgentService:
                     # lasted loses no try.
                     if operation.reservation.stop.is_set():
                         raise Stopped
-                    return card.sign(
+                    signature = card.sign(
                         Key.AUTHENTICATION, algorithm, digest, pin, expected
                     )
+                    held_or_read = ready.certificates
+                    if held_or_read is None:
+                        held_or_read = reading.read_login(card, self._known)
+                    return signature, held_or_read
 
-            signature = await operation.reservation.run(lambda: _problem(sign))
+            signature, certificates = await operation.reservation.run(
+                lambda: _problem(sign)
+            )
+            _check_validity(certificates.holder)
             self._grants.allow_once(origin, operation.stay)
         return token.build(
             certificates.holder,
@@ -307,27 +324,33 @@ class AgentService:
             self.settings.version,
         )
 
-    async def _pin(self, operation: _Operation, status: PinStatus) -> Pin:
-        origin, stay = operation.origin, operation.stay
+    async def _pin(self, operation: _Operation, ready: LoginReady) -> Pin | None:
+        """Ask the PIN; None where the person types it elsewhere, on the reader say."""
+        origin, stay, tries = operation.origin, operation.stay, ready.status.tries_left
         question = Login(
             origin,
-            status.tries_left,
+            tries,
             operation.lang,
-            self._test_card,
+            self._is_virtual(operation.found),
             self._marks(origin),
         )
-        if status.tries_left == 1 and not await self._ask(
+        if tries == 1 and not await self._ask(
             origin, stay, self._ui.last_try(question)
         ):
             raise Problem("user-denied")
-        return await self._ask(origin, stay, self._ui.login_pin(question))
+        if ready.entry is PinEntry.TYPED:
+            return await self._ask(origin, stay, self._ui.login_pin(question))
+        elsewhere = self._ui.login_elsewhere(question, ready.entry)
+        if not await self._ask(origin, stay, elsewhere):
+            raise Problem("user-denied")
+        return None
 
     # --- events ----------------------------------------------------------------------
 
     async def ticket(self, origin: str) -> dict[str, object]:
         """Return the body of POST /v1/events; `user-denied` without a grant."""
         if not await self._allowed(origin):
-            raise Problem("user-denied")
+            raise Problem("user-denied", _NOT_ASKED)
         return {"ticket": self._tickets.give(origin)}
 
     @contextmanager
@@ -395,7 +418,7 @@ class AgentService:
 
     def _read_ahead(self) -> None:
         """Read what logins will need of the cards, while an allowed page is open."""
-        for found in self._monitor.found():
+        for found in map(self._permitted, self._monitor.found()):
             stay = stay_of(found)
             free = not self._reservations.taken(stay.reader)
             if found.signing and free and self._monitor.held(stay) is None:
@@ -493,7 +516,10 @@ class AgentService:
         if len(belgian) == 1:
             return belgian[0]
         names = tuple(found.state.name for found in belgian)
-        question = Choice(origin, names, lang, self._test_card, self._marks(origin))
+        tests = tuple(map(self._is_virtual, belgian))
+        question = Choice(
+            origin, names, lang, all(tests), self._marks(origin), test_cards=tests
+        )
         stay = Stay(names[0], belgian[0].state.insertion)
         return belgian[await self._ask(origin, stay, self._ui.choose(question))]
 
@@ -521,8 +547,9 @@ class AgentService:
             known = self._monitor.remembered(state)
             if known is None:
                 raise Problem("busy")
-            return known
-        return await self._in_thread(lambda: self._monitor.look(state))
+            return self._permitted(known)
+        found = await self._in_thread(lambda: self._monitor.look(state))
+        return self._permitted(found)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Run short blocking work that needs no reservation."""
@@ -571,6 +598,14 @@ class AgentService:
         return await operation.reservation.run(lambda: _problem(twice))
 
 
+def _card_state(found: list[Found]) -> str:
+    """Return the `card` of /v1/status."""
+    if any(reader.card is not None or reader.in_use for reader in found):
+        return "present"
+    filled = any(reader.state.atr is not None for reader in found)
+    return "unsupported" if filled else "none"
+
+
 def _usable(found: list[Found]) -> list[Found]:
     """Return the readers with a Belgian card; else raise why there is none."""
     belgian = [reader for reader in found if reader.card is not None]
@@ -609,11 +644,8 @@ def _forget_answer(asking: asyncio.Future[Any]) -> None:
 
 def _check_validity(certificate: bytes) -> None:
     """Refuse a login with an expired certificate before anything is asked."""
-    try:
-        expires = x509.load_der_x509_certificate(certificate).not_valid_after_utc
-    except ValueError:
-        raise Problem("card-unreadable") from None
-    if expires < datetime.datetime.now(datetime.UTC):
+    parsed = _problem(partial(parse_certificate, certificate))
+    if parsed.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
         raise Problem("certificate-expired")
 
 
@@ -621,7 +653,7 @@ def _identity_body(
     request: IdentityRequest, data: dict[EF, bytes]
 ) -> dict[str, object]:
     """Return the body of POST /v1/identity: parsed for display, raw for proof."""
-    raw = {name: _base64(data[ef]) for ef, name in _RAW_NAMES.items() if ef in data}
+    raw = {name: base64_text(data[ef]) for ef, name in _RAW_NAMES.items() if ef in data}
     body: dict[str, object] = {"format": "eid-agent-identity:1"}
     for part in request.include:
         body[part] = _problem(partial(_PARSED[part], data))
@@ -636,9 +668,5 @@ _PARSED: dict[str, Callable[[dict[EF, bytes]], object]] = {
     "address": lambda data: (
         parse_address(data[EF.ADDRESS]).to_json() if EF.ADDRESS in data else None
     ),
-    "photo": lambda data: _base64(data[EF.PHOTO]) if EF.PHOTO in data else None,
+    "photo": lambda data: base64_text(data[EF.PHOTO]) if EF.PHOTO in data else None,
 }
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

@@ -13,8 +13,8 @@ class Settings:
     """Settings of one run.
 
     `allowed_origins` come from --allow-origin; `documents` serves openapi.json and
-    client.js; `http_loopback` lets http pages of this machine ask; `test_cards` says
-    that the cards of this run are virtual ones, although they sit in a PC/SC reader;
+    client.js; `http_loopback` lets http pages of this machine ask; `test_cards` lets
+    virtual cards alone be used: of any other one neither data nor PIN are asked;
     `data_dir` is where the agent keeps what outlives it (None: nowhere).
     """
 

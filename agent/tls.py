@@ -12,6 +12,8 @@ import datetime
 import secrets
 import ssl
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +47,33 @@ class Files:
 def load_or_create(data_dir: Path) -> Files:
     """Return the certificate of this data folder, made anew where it has to be.
 
-    DataDirUnusable when the folder cannot be written or belongs to somebody else, or a
-    file in it is a link or can be read by others.
+    Only for who holds the folder's lock (`agent.instance`): the files of two writers
+    would be mixed. DataDirUnusable when the folder cannot be written or belongs to
+    somebody else, or a file in it is a link or can be read by others.
     """
     folder = data_dir / "tls"
-    try:
+    with _explained(data_dir):
         host.make_data_dir(data_dir)
         host.make_private_dir(folder)
-        return _load(folder) or store(certs.issue(), folder)[0]
+        return _load(folder, certs.RENEW_BEFORE) or store(certs.issue(), folder)[0]
+
+
+def load(
+    data_dir: Path, left: datetime.timedelta = datetime.timedelta()
+) -> Files | None:
+    """Return the certificate that is there and lasts longer than `left`; else None.
+
+    Changes nothing. DataDirUnusable as for `load_or_create`.
+    """
+    with _explained(data_dir):
+        return _load(data_dir / "tls", left)
+
+
+@contextmanager
+def _explained(data_dir: Path) -> Iterator[None]:
+    """Say which folder it was."""
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataDirUnusable(f"{data_dir}: {reason}") from None
@@ -75,8 +96,8 @@ def store(issued: certs.Issued, folder: Path) -> list[Files]:
     return stored
 
 
-def _load(folder: Path) -> Files | None:
-    """Return what is there, or None when it is missing, damaged or soon too old."""
+def _load(folder: Path, least: datetime.timedelta) -> Files | None:
+    """Return what is there, or None when it is missing, damaged or ends too soon."""
     try:
         password = host.read_private(folder / "password")
         leaf = x509.load_pem_x509_certificate(host.read_private(folder / "leaf.pem"))
@@ -92,7 +113,7 @@ def _load(folder: Path) -> Files | None:
     except Exception:  # whatever is damaged is made anew
         return None
     left = leaf.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
-    return files if left > certs.RENEW_BEFORE else None
+    return files if left > least else None
 
 
 def temporary() -> tempfile.TemporaryDirectory[str]:

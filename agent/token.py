@@ -33,14 +33,15 @@ def build(
 ) -> dict[str, str]:
     """Return the token's members; certificates are DER, the signature raw."""
     return {
-        "unverifiedCertificate": _base64(certificate),
+        "unverifiedCertificate": base64_text(certificate),
         "algorithm": algorithm.jwa,
-        "signature": _base64(signature),
+        "signature": base64_text(signature),
         "format": FORMAT,
         "appVersion": f"https://eid-agent.example/releases/{version}",
-        "issuerCertificate": _base64(issuer),
+        "issuerCertificate": base64_text(issuer),
     }
 
 
-def _base64(data: bytes) -> str:
+def base64_text(data: bytes) -> str:
+    """Return standard base64 with its padding, as all of the API writes bytes."""
     return base64.b64encode(data).decode()

@@ -1,4 +1,4 @@
-"""Blocking card work in threads of its own, so that the event loop stays free.
+"""Blocking card work off the event loop; touches threads, and no card by itself.
 
 Each piece of work gets a thread, not a pool: a card that does not answer must not keep
 others waiting. `Reservations` sees to it that a reader has one operation at a time, and

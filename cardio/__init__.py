@@ -1,4 +1,7 @@
-"""The Belgian identity card over PC/SC, and a virtual one; knows no HTTP and no UI."""
+"""The Belgian identity card over PC/SC, and a virtual one; knows no HTTP and no UI.
+
+This module touches nothing; readers are touched by `cardio.pcsc` alone.
+"""
 
 from cardio.beid.card import BeidCard
 from cardio.beid.identity import Address, Identity, parse_address, parse_identity

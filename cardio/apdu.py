@@ -139,6 +139,17 @@ def verify(pin_block: bytearray) -> bytearray:
     return apdu
 
 
+def change_reference_data(old: bytearray, new: bytearray) -> bytearray:
+    """CHANGE REFERENCE DATA of the cardholder PIN; the caller wipes the result."""
+    if len(old) != 8 or len(new) != 8:
+        raise ValueError("a PIN block has 8 bytes")
+    apdu = bytearray(21)
+    apdu[:5] = (0x00, INS.CHANGE_REFERENCE_DATA, 0x00, 0x01, 0x10)
+    apdu[5:13] = old
+    apdu[13:] = new
+    return apdu
+
+
 def verify_status() -> bytes:
     """VERIFY without data: asks for the tries left, costs none (1.7 and 1.8 only)."""
     return bytes([0x00, INS.VERIFY, 0x00, 0x01, 0x00])

@@ -1,7 +1,8 @@
 """The card as a program sees it, whichever road leads to it; pure, no I/O here.
 
-`Card` is implemented by `cardio.beid.card` (APDUs through a reader). `CardSource` says
-which readers there are and opens the card in one of them.
+`Card` is implemented by `cardio.beid.card` (APDUs through a reader) and `cardio.pkcs11`
+(another program's module). `CardSource` says which readers there are and opens the card
+in one of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cardio.apdu import MAX_TRIES
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.channel import Transaction
 from cardio.errors import CardChanged, MalformedData, UnsupportedCard
-from cardio.files import EF, Key
+from cardio.files import EF, TEST_MARK, TEST_MARK_AT, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState, ReaderWatch
 
@@ -35,12 +36,16 @@ _NO_PIN = 0xFF
 
 @dataclass(frozen=True)
 class CardData:
-    """GET CARD DATA: 16-byte chip serial, applet, life cycle, tries (1.8 only)."""
+    """GET CARD DATA: 16-byte chip serial, applet, life cycle, tries (1.8 only).
+
+    `virtual` marks a card of the project's own, which is no chip.
+    """
 
     chip_serial: bytes
     applet: str
     life_cycle: int
     tries_left: int | None = None
+    virtual: bool = False
 
     @classmethod
     def from_bytes(cls, data: bytes, atr: bytes) -> CardData:
@@ -55,7 +60,9 @@ class CardData:
         tries = data[28] if len(data) > CARD_DATA_SIZE else _NO_PIN
         if tries != _NO_PIN and tries > MAX_TRIES:
             raise MalformedData("more tries than a card has")
-        return cls(data[:16], applet, data[27], None if tries == _NO_PIN else tries)
+        left = None if tries == _NO_PIN else tries
+        marked = data[TEST_MARK_AT] == TEST_MARK
+        return cls(data[:16], applet, data[27], left, marked)
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,11 @@ class Card(abc.ABC):
         return PinEntry.TYPED
 
     @property
+    def has_files(self) -> bool:
+        """True where identity, address and photo can be read on this road."""
+        return True
+
+    @property
     def card_data(self) -> CardData:
         """What `recognise` found."""
         if self._card_data is None:
@@ -125,6 +137,11 @@ class Card(abc.ABC):
     def signs(self) -> bool:
         """True where the applet's keys are still in use (1.7 and 1.8)."""
         return self.applet in _SIGNING
+
+    @property
+    def changes_pin(self) -> bool:
+        """True where card, reader and road let a program change the PIN."""
+        return False
 
     @abc.abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
@@ -154,7 +171,10 @@ class Card(abc.ABC):
 
     @abc.abstractmethod
     def read_certificate(self, ef: EF) -> bytes:
-        """Return a certificate in DER, without the padding; NoCertificate."""
+        """Return a certificate in DER, without the padding.
+
+        NoCertificate; LoginFirst where `sign` has to come before.
+        """
 
     @abc.abstractmethod
     def has_certificate(self, ef: EF) -> bool:
@@ -192,6 +212,14 @@ class Card(abc.ABC):
         ValueError for another length.
         """
         raise UnsupportedCard(self.atr, "the chip cannot be asked on this road")
+
+    def change_pin(self, old: Pin | None, new: Pin | None, expected: Expected) -> None:
+        """Replace the PIN; old and new are sent once; CardChanged before that.
+
+        Both are None where the PIN is not typed on this computer. UnsupportedCard
+        where card, reader or road do not let a program do it.
+        """
+        raise UnsupportedCard(self.atr, "the PIN cannot be changed on this road")
 
 
 class CardSource(Protocol):

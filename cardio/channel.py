@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from cardio.apdu import INS, PIN_INSTRUCTIONS, Response, get_response
 from cardio.errors import CardUnreadable
+from cardio.part10 import Feature, Keypad
 
 #: An APDU; one that holds a PIN is a bytearray, which its owner wipes.
 Apdu = bytes | bytearray
@@ -44,6 +45,19 @@ class Channel(abc.ABC):
     def transmit(self, apdu: Apdu) -> Response:
         """Send one command APDU, return exactly what the card answered to it."""
 
+    @property
+    def keypad(self) -> Keypad | None:
+        """The reader's own keys for a PIN (PC/SC part 10); None where it has none."""
+        return None
+
+    def enter_pin(self, feature: Feature, structure: bytes, seconds: float) -> Response:
+        """Have a PIN typed on the reader, which sends the command to the card, once.
+
+        `structure` is PC/SC's for the feature, `seconds` the limit until the answer:
+        the card's status word, or one of the reader's own.
+        """
+        raise CardUnreadable("this reader has no keys for a PIN")
+
     @abc.abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Keep other programs from the card while the `with` block runs."""
@@ -65,6 +79,13 @@ class Wrapper(Channel):
 
     def transmit(self, apdu: Apdu) -> Response:
         return self.inner.transmit(apdu)
+
+    @property
+    def keypad(self) -> Keypad | None:
+        return self.inner.keypad
+
+    def enter_pin(self, feature: Feature, structure: bytes, seconds: float) -> Response:
+        return self.inner.enter_pin(feature, structure, seconds)
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         return self.inner.transaction()
@@ -124,6 +145,12 @@ class Trace(Wrapper):
     def transmit(self, apdu: Apdu) -> Response:
         self._log.debug("> %s", masked(apdu))
         response = self.inner.transmit(apdu)
+        self._log.debug("< %s", response)
+        return response
+
+    def enter_pin(self, feature: Feature, structure: bytes, seconds: float) -> Response:
+        self._log.debug("> %s on the reader", feature.name)
+        response = self.inner.enter_pin(feature, structure, seconds)
         self._log.debug("< %s", response)
         return response
 

@@ -2,6 +2,7 @@
 
 CardError
 ├── ServiceUnavailable      PC/SC is not installed, stopped or refuses us
+├── ModuleUnusable          no PKCS#11 module is there, or it does not start
 ├── NoReader                no reader at all, or not the one asked for
 ├── SeveralReaders          a name fits several readers, or several cards and no name
 ├── NoCard                  the reader is empty
@@ -17,11 +18,16 @@ CardError
 │   └── MalformedData       bytes that do not have the form the manuals describe
 ├── FileAbsent              the card has no such elementary file
 ├── NoCertificate           the certificate file is absent or all zero (a Kids card)
+│   └── LoginFirst          the PKCS#11 module shows certificates only during a login
 ├── ChipBlocked             the chip answers no challenge any more (5000 were asked)
 └── PinError
     ├── PinFormat           not 4 to 12 digits; never reaches the card
-    ├── PinIncorrect        the card refused it (carries the tries left)
-    └── PinBlocked          no tries left
+    ├── PinIncorrect        the card refused it (carries the tries left, where known)
+    ├── PinBlocked          no tries left
+    ├── NewPinRefused       the card does not take a PIN of this form as the new one
+    ├── NewPinsDiffer       typed on the reader: the new PIN and its repetition
+    ├── PinEntryTimeout     nobody typed on the reader within its time
+    └── PinEntryCancelled   given up where the PIN is typed: reader or module
 """
 
 from __future__ import annotations
@@ -33,6 +39,10 @@ class CardError(Exception):
 
 class ServiceUnavailable(CardError):
     """The PC/SC service is absent, stopped or refuses access."""
+
+
+class ModuleUnusable(CardError):
+    """The file is no PKCS#11 module, or one that does not start; says which and why."""
 
 
 class NoReader(CardError):
@@ -56,11 +66,15 @@ class CardBusy(CardError):
 
 
 class UnsupportedCard(CardError):
-    """The card is not one this program can use; `atr` identifies its kind."""
+    """The card is not one this program can use, or not for that; `atr` names its kind.
+
+    `reason` says what it lacks, where it was recognised as a Belgian card.
+    """
 
     def __init__(self, atr: bytes, reason: str = "") -> None:
         super().__init__(reason or f"unsupported card, ATR {atr.hex().upper()}")
         self.atr = atr
+        self.reason = reason
 
 
 class CardRemoved(CardError):
@@ -108,6 +122,10 @@ class NoCertificate(CardError):
     """The certificate file is absent or holds only zeros."""
 
 
+class LoginFirst(NoCertificate):
+    """There is a certificate, but the PKCS#11 module shows it only during a login."""
+
+
 class ChipBlocked(CardError):
     """INTERNAL AUTHENTICATE answers 6985: its limit is used up, or it is locked."""
 
@@ -121,12 +139,29 @@ class PinFormat(PinError):
 
 
 class PinIncorrect(PinError):
-    """The card refused the PIN; `tries_left` more attempts remain."""
+    """The card refused the PIN; `tries_left` more remain, None where unknown."""
 
-    def __init__(self, tries_left: int) -> None:
-        super().__init__(f"wrong PIN, {tries_left} tries left")
+    def __init__(self, tries_left: int | None) -> None:
+        known = "?" if tries_left is None else tries_left
+        super().__init__(f"wrong PIN, {known} tries left")
         self.tries_left = tries_left
 
 
 class PinBlocked(PinError):
     """The PIN is blocked: no attempt is compared any more."""
+
+
+class NewPinRefused(PinError):
+    """The card does not take a PIN of this form as the new one; the old one stays."""
+
+
+class NewPinsDiffer(PinError):
+    """The new PIN and its repetition, typed on the reader, are not the same."""
+
+
+class PinEntryTimeout(PinError):
+    """Nobody typed the PIN on the reader within its time."""
+
+
+class PinEntryCancelled(PinError):
+    """The entry of the PIN was cancelled on the reader."""

@@ -15,6 +15,12 @@ MF = 0x3F00
 DF_BELPIC = 0xDF00
 DF_ID = 0xDF01
 
+#: What the project's virtual cards say in bytes 17 to 20 of GET CARD DATA, in place of
+#: a chip's numbers and versions of operating system and softmask. On whatever road such
+#: a card comes, nobody takes it for a genuine one, and none of those says TEST there.
+TEST_MARK = b"TEST"
+TEST_MARK_AT = slice(17, 21)
+
 
 @enum.unique
 class EF(enum.Enum):

@@ -34,6 +34,7 @@ from cardio.errors import (
     NoReader,
     ServiceUnavailable,
 )
+from cardio.part10 import Feature, Keypad, keypad, parse_features
 from cardio.readers import ReaderState
 from cardio.worker import Worker
 
@@ -50,7 +51,8 @@ _PNP = "\\\\?PnP?\\Notification"
 _HAS_PNP = sys.platform != "darwin"
 _WAIT_MS = scard.INFINITE if _HAS_PNP else 2000
 _IGNORED = ("Windows Hello",)
-_FEATURE_VERIFY_PIN_DIRECT = 0x06
+_GET_FEATURES = scard.SCARD_CTL_CODE(3400)
+_FIRMWARE_SIZE = 4
 
 #: PC/SC return code to what it means for us; anything else is CardUnreadable.
 _ERRORS: dict[int, type[CardError]] = {
@@ -133,18 +135,29 @@ def _state(
 
 
 def _has_pin_pad(context: Any, name: str) -> bool:
-    """Ask a reader for its features (PC/SC part 10, 2.2); trouble means no."""
-    request = scard.SCARD_CTL_CODE(3400)
+    """Ask a reader, with or without a card, for a keypad; trouble means no."""
     code, card, _ = scard.SCardConnect(context, name, scard.SCARD_SHARE_DIRECT, 0)
     if code != scard.SCARD_S_SUCCESS:
         return False
     try:
-        code, answer = scard.SCardControl(card, request, [])
+        return keypad(_features(card), None) is not None
     finally:
         scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
-    if code != scard.SCARD_S_SUCCESS:
-        return False
-    return _FEATURE_VERIFY_PIN_DIRECT in answer[0::6]
+
+
+def _features(card: Any) -> bytes:
+    """Return a reader's table of features (PC/SC part 10, 2.2); trouble means none."""
+    code, table = scard.SCardControl(card, _GET_FEATURES, [])
+    return bytes(table) if code == scard.SCARD_S_SUCCESS else b""
+
+
+def _firmware(card: Any) -> tuple[int, int] | None:
+    """Return a reader's major and minor version, from a number 0xMMmmbbbb."""
+    code, value = scard.SCardGetAttrib(card, scard.SCARD_ATTR_VENDOR_IFD_VERSION)
+    if code != scard.SCARD_S_SUCCESS or len(value) != _FIRMWARE_SIZE:
+        return None
+    version = int.from_bytes(bytes(value), sys.byteorder)
+    return version >> 24, version >> 16 & 0xFF
 
 
 class PcscReaders:
@@ -292,6 +305,8 @@ class PcscChannel(Channel):
         self._reset_seen = False
         #: A card that stayed mute, or whose reset failed, is reset on the way out.
         self._reset_on_release = False
+        self._table: bytes | None = None
+        self._firmware: tuple[int, int] | None = None
         self._worker = Worker(self._release)
         try:
             self._atr = self._worker.run(self._connect, seconds)
@@ -304,7 +319,24 @@ class PcscChannel(Channel):
         return self._atr
 
     def transmit(self, apdu: Apdu) -> Response:
-        return Response.from_bytes(self._run(lambda: self._transmit(apdu)))
+        # A list of this call's own: the caller may wipe `apdu` at any moment, and a
+        # wiped PIN that is on its way yet would reach the card as a wrong one.
+        command = list(apdu)
+        return Response.from_bytes(self._run(lambda: self._transmit(command)))
+
+    @property
+    def keypad(self) -> Keypad | None:
+        """The reader's keys, asked of the driver once a connection."""
+        if self._table is None:
+            self._table, self._firmware = self._run(
+                lambda: (_features(self._card), _firmware(self._card))
+            )
+        return keypad(self._table, self._firmware)
+
+    def enter_pin(self, feature: Feature, structure: bytes, seconds: float) -> Response:
+        return Response.from_bytes(
+            self._run(lambda: self._control(feature, structure), seconds)
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -326,10 +358,10 @@ class PcscChannel(Channel):
                 self._run(self._release)
             self._worker.end()
 
-    def _run(self, work: Callable[[], T]) -> T:
+    def _run(self, work: Callable[[], T], seconds: float | None = None) -> T:
         """Run in the channel's thread; here an empty or vanished reader is removal."""
         try:
-            return self._worker.run(work, self._seconds)
+            return self._worker.run(work, seconds or self._seconds)
         except (NoCard, NoReader) as error:
             raise CardRemoved(str(error)) from None
 
@@ -365,14 +397,14 @@ class PcscChannel(Channel):
         if reset and code != scard.SCARD_S_SUCCESS:
             self._reset_on_release = True
 
-    def _transmit(self, apdu: Apdu) -> bytes:
-        if self._reset_seen:
-            self._reconnect()
-        command = list(apdu)
-        pci = scard.SCARD_PCI_T0
-        if self._protocol == scard.SCARD_PROTOCOL_T1:
-            pci = scard.SCARD_PCI_T1
+    def _transmit(self, command: list[int]) -> bytes:
+        """Send a command and wipe it."""
         try:
+            if self._reset_seen:
+                self._reconnect()
+            pci = scard.SCARD_PCI_T0
+            if self._protocol == scard.SCARD_PROTOCOL_T1:
+                pci = scard.SCARD_PCI_T1
             code, answer = scard.SCardTransmit(self._card, pci, command)
         finally:
             command[:] = [0] * len(command)
@@ -402,6 +434,20 @@ class PcscChannel(Channel):
             if not state & scard.SCARD_STATE_PRESENT:
                 return True
         return False
+
+    def _control(self, feature: Feature, structure: bytes) -> bytes:
+        """Have the reader ask a PIN and send it to the card."""
+        if self._reset_seen:
+            self._reconnect()
+        control = parse_features(self._table or b"").get(feature)
+        if control is None:
+            raise CardUnreadable("this reader has no keys for that")
+        code, answer = scard.SCardControl(self._card, control, list(structure))
+        self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
+        _check(code)
+        if len(answer) < _STATUS_WORD and self._goes():
+            raise CardRemoved("the card was pulled out while it answered")
+        return bytes(answer)
 
     def _reconnect(self) -> None:
         self._reset_seen = False

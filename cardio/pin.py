@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from types import TracebackType
 from typing import Self
 
@@ -56,6 +57,16 @@ class Pin:
         """Overwrite the digits; the PIN cannot be used afterwards."""
         wipe(self._digits)
         del self._digits[:]
+
+    def same_as(self, other: Pin) -> bool:
+        """Tell whether both hold the same digits, as when a new PIN is typed twice."""
+        return hmac.compare_digest(self._digits, other._digits)
+
+    def digits(self) -> bytearray:
+        """Return a copy of the digits; the caller wipes it."""
+        if not self._digits:
+            raise PinFormat("the PIN was wiped")
+        return bytearray(self._digits)
 
     def block(self) -> bytearray:
         """Return the 8-byte block of the manuals (2.8); the caller wipes it.

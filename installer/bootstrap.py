@@ -1,4 +1,4 @@
-"""Set the checkout up and run it: `bootstrap.py demo` or `bootstrap.py test`.
+"""Set the checkout up and run it: `bootstrap.py demo`, `card` or `test`.
 
 Standard library alone; touches `.venv/` in the checkout and, where Debian packages are
 missing, apt. Everything from PyPI is locked with hashes in `installer/requirements/`.
@@ -26,12 +26,15 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOCKS = Path(__file__).resolve().parent / "requirements"
 PCSCD_SOCKET = Path("/run/pcscd/pcscd.comm")
+SYSTEMD = Path("/run/systemd/system")
 
 USAGE = """\
 usage: python3 installer/bootstrap.py demo [options of `eid-agent demo`]
+       python3 installer/bootstrap.py card list|read|pin-status [its options]
        python3 installer/bootstrap.py test [--full] [options of pytest]
 
 demo   set up what the demo needs, then start it
+card   set up what a real card reader needs, then run `eid-agent card`
 test   set up everything, then run every check and test (--full: the long sweeps too)
 """
 
@@ -45,6 +48,7 @@ TEST_PACKAGES = (
     "opensc",
     "openssl",
     "procps",
+    "softhsm2",
     "util-linux",
 )
 DEBIAN_TEST_PACKAGES = ("chromium",)
@@ -115,23 +119,29 @@ def need_packages(names: Sequence[str]) -> None:
     missing = missing_packages(names)
     if not missing:
         return
+    update = ["apt-get", "update"]
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
-    prefix = root_prefix(["sudo", *install])
-    run([*prefix, "apt-get", "update"])
+    prefix = root_prefix(update, install)
+    run([*prefix, *update])
     run([*prefix, "env", "DEBIAN_FRONTEND=noninteractive", *install])
 
 
-def root_prefix(advice: Sequence[str]) -> list[str]:
-    """Return the words that make a command run as root, or stop with the advice."""
+def root_prefix(*commands: Sequence[str]) -> list[str]:
+    """Return the words that make commands run as root, or stop with how to do it."""
     if sys.platform != "win32" and os.geteuid() == 0:
         return []
-    if shutil.which("sudo"):
+    sudo = shutil.which("sudo") is not None
+    if sudo:
         silent = subprocess.run(
             ["sudo", "-n", "true"], capture_output=True, check=False
         )
         if silent.returncode == 0 or sys.stdin.isatty():
             return ["sudo"]
-    raise SetupError(f"this needs root; please run:\n  {shlex.join(advice)}")
+    lines = [shlex.join(["sudo", *words] if sudo else words) for words in commands]
+    # `su -` gives root's own PATH, without which dpkg refuses to work.
+    line = " && ".join(lines)
+    advice = line if sudo else shlex.join(["su", "-", "-c", line])
+    raise SetupError(f"this needs root; please run:\n  {advice}")
 
 
 # --- the virtual environment ---------------------------------------------------------
@@ -208,12 +218,22 @@ def _state(locks: Sequence[str]) -> str:
 
 def demo(arguments: Sequence[str]) -> int:
     """Set up and start the demo; with `--card pcsc` through a running pcscd."""
-    real_service = sys.platform == "linux" and uses_pcsc(arguments)
+    return _program("demo", arguments, real_card=uses_pcsc(arguments))
+
+
+def card(arguments: Sequence[str]) -> int:
+    """Set up what a real reader needs and look at readers and cards."""
+    return _program("card", arguments, real_card=True)
+
+
+def _program(name: str, arguments: Sequence[str], *, real_card: bool) -> int:
+    """Set up what a command of the program needs, then run it."""
+    real_service = sys.platform == "linux" and real_card
     if real_service:
         need_packages(CARD_PACKAGES)
     need_venv()
-    need_python_packages(CARD_LOCKS if uses_pcsc(arguments) else DEMO_LOCKS)
-    command = [str(executable("eid-agent")), "demo", *arguments]
+    need_python_packages(CARD_LOCKS if real_card else DEMO_LOCKS)
+    command = [str(executable("eid-agent")), name, *arguments]
     if not real_service:
         return hand_over(command)
     with pcscd():
@@ -244,12 +264,13 @@ def pcscd() -> Iterator[None]:
         yield
         return
     start = ["pcscd", "--foreground"]
-    prefix = root_prefix(["sudo", *start])
-    if Path("/run/systemd/system").is_dir():
-        run([*prefix, "systemctl", "start", "pcscd.socket"])
+    if SYSTEMD.is_dir():
+        start = ["systemctl", "start", "pcscd.socket"]
+        run([*root_prefix(start), *start])
         yield
         return
-    say("starting pcscd for as long as the demo runs")
+    prefix = root_prefix(start)
+    say("starting pcscd for as long as the program runs")
     if prefix:
         run([*prefix, "true"])  # a password is asked for here, in the foreground
     # A group of its own: Ctrl-C ends the demo first, which takes its card out.
@@ -258,9 +279,15 @@ def pcscd() -> Iterator[None]:
         _wait_for(service)
         yield
     finally:
+        _end(service, prefix)
+
+
+def _end(service: subprocess.Popen[bytes], prefix: Sequence[str]) -> None:
+    """End the service, unless it has ended by itself: its number may be another's."""
+    if service.poll() is None:
         # One that sudo started is root's: only root may end it.
-        run([*prefix, "kill", str(service.pid)])
-        service.wait()
+        subprocess.run([*prefix, "kill", str(service.pid)], check=False)
+    service.wait()
 
 
 def _answers(path: Path) -> bool:
@@ -295,6 +322,11 @@ def test(arguments: Sequence[str]) -> int:
         if status:
             say(f"FAILED: {shlex.join(command)} (exit {status})")
             return 1
+    if not shutil.which("chromium"):
+        say(
+            "ATTENTION: no browser was tested; the tests with Chromium were skipped, "
+            "because there is no Debian package `chromium` on this system"
+        )
     return 0
 
 
@@ -310,11 +342,11 @@ def checks(arguments: Sequence[str]) -> list[list[str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `demo` or `test`; 2 for anything else, 1 when something is in the way."""
+    """Run a command; 2 for anything else, 1 when something is in the way."""
     if sys.version_info < (3, 11):  # noqa: UP036  (said to people who have an older one)
         say("Python 3.11 or newer is needed; Debian 12 and Ubuntu 24.04 have it")
         return 1
-    commands = {"demo": demo, "test": test}
+    commands = {"demo": demo, "card": card, "test": test}
     if not arguments or arguments[0] not in commands:
         print(USAGE, file=sys.stderr if arguments[:1] != ["--help"] else sys.stdout)
         return 0 if arguments[:1] == ["--help"] else 2
@@ -323,6 +355,9 @@ def main(arguments: Sequence[str]) -> int:
     except SetupError as error:
         say(str(error))
         return 1
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here")
+        return 130
 
 
 if __name__ == "__main__":

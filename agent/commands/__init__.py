@@ -1,21 +1,27 @@
-"""The commands, one module each; here what they share: failing, speaking, sources."""
+"""What the commands share: failing, speaking, card sources; touches the streams."""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.commands.reasons import Words, in_words
 from agent.texts import text
 
 if TYPE_CHECKING:
     from cardio.card import CardSource
+    from cardio.virtual.profile import Profile
+    from cardio.virtual.vpcd import VpcdUnavailable
 
 
 class Failure(Exception):
     """A command failed: one sentence that says what to do; exit code 1.
 
-    `key` names the sentence in the catalogues, `values` fill it.
+    `key` names the sentence in the catalogues, `values` fill it; those that
+    `agent.commands.reasons` knows are said in the sentence's language.
     """
 
     exit_code = 1
@@ -27,7 +33,8 @@ class Failure(Exception):
 
     def sentence(self, lang: str) -> str:
         """Return what happened and what to do, in a language."""
-        return text(self.key, lang, **self.values)
+        said = {name: in_words(value, lang) for name, value in self.values.items()}
+        return text(self.key, lang, **said)
 
 
 class Usage(Failure):
@@ -44,14 +51,32 @@ def say(sentence: str) -> None:
 
 
 def answer(result: str) -> None:
-    """Write a result to standard output, at once; Failure, BrokenPipeError."""
+    """Write a result to standard output, at once; Failure, BrokenPipeError.
+
+    An output that is closed is a Failure: nobody got the result.
+    """
+    if output_is_closed():
+        raise Failure("cli-output", reason=Words("reason-closed"))
+    announce(result)
+
+
+def announce(line: str) -> None:
+    """Write a line for whoever reads standard output, at once; Failure."""
     try:
-        sys.stdout.write(f"{result}\n")
+        sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Failure("cli-output", reason=error.strerror) from None
+        raise Failure("cli-output", reason=error) from None
+
+
+def output_is_closed() -> bool:
+    """Tell whether the program was started without a standard output.
+
+    `agent.cli` has then opened the null device in its place.
+    """
+    return getattr(sys.stdout, "name", None) == os.devnull
 
 
 def card_source(where: str) -> CardSource:
@@ -62,7 +87,7 @@ def card_source(where: str) -> CardSource:
     if kind == "virtual":
         return virtual_source(rest)
     if kind == "pkcs11":
-        raise Usage("cli-pkcs11")
+        return _pkcs11(rest)
     raise Usage("cli-card", value=repr(where))
 
 
@@ -75,21 +100,80 @@ def _pcsc() -> CardSource:
     return BeidCards(PcscReaders())
 
 
+def _pkcs11(path: str) -> CardSource:
+    """Return the slots of a module; without a path, of the first that is installed."""
+    from cardio.errors import ModuleUnusable
+    from cardio.pkcs11_places import installed
+
+    found = (Path(path),) if path else installed()
+    if not found:
+        raise Failure("cli-pkcs11-none")
+    if not found[0].is_file():
+        raise Usage("cli-pkcs11", reason=f"{found[0]}: {os.strerror(errno.ENOENT)}")
+    try:
+        from cardio.beid.beside import Beside
+        from cardio.pcsc import PcscReaders
+        from cardio.pkcs11_source import Pkcs11Cards
+    except ImportError as error:
+        raise Failure("cli-no-pyscard") from error
+    try:
+        return Pkcs11Cards(found[0], Beside(PcscReaders()))
+    except ModuleUnusable as error:
+        raise Failure("cli-pkcs11", reason=error) from None
+
+
 def virtual_source(persona: str, *, pin: str | None = None) -> CardSource:
     """Return one virtual reader with a persona's card, or a folder's, in it."""
     from cardio.beid.source import BeidCards
     from cardio.virtual.card import VirtualCard
-    from cardio.virtual.personas import DEFAULT_PERSONA
-    from cardio.virtual.profile import ProfileError, load_profile
     from cardio.virtual.reader import VirtualReaders
 
+    readers = VirtualReaders()
+    readers.insert(VirtualCard(virtual_profile(persona, pin=pin)))
+    return BeidCards(readers)
+
+
+def virtual_profile(
+    name: str | Path | None, *, applet: str | None = None, pin: str | None = None
+) -> Profile:
+    """Return the card of a persona or folder; Usage where there is none like that."""
+    from cardio.virtual.personas import DEFAULT_PERSONA, PERSONAS
+    from cardio.virtual.profile import (
+        ImpossibleApplet,
+        ProfileError,
+        UnknownPersona,
+        load_profile,
+    )
+    from cardio.virtual.settings import is_pin
+
+    if pin is not None and not is_pin(pin):
+        raise Usage("cli-card-pin")
     try:
-        profile = load_profile(persona or DEFAULT_PERSONA, pin=pin)
+        return load_profile(name or DEFAULT_PERSONA, applet=applet, pin=pin)
+    except UnknownPersona as error:
+        known = ", ".join(PERSONAS)
+        raise Usage("cli-persona", value=repr(error.name), known=known) from None
+    except ImpossibleApplet as error:
+        possible = ", ".join(error.possible)
+        raise Usage(
+            "cli-applet", card=error.name, applet=error.applet, possible=possible
+        ) from None
     except ProfileError as error:
         raise Usage("cli-virtual", reason=error) from None
-    readers = VirtualReaders()
-    readers.insert(VirtualCard(profile))
-    return BeidCards(readers)
+
+
+def vpcd_failure(error: VpcdUnavailable) -> Failure:
+    """Return what to say of a virtual reader that takes no card."""
+    from cardio.virtual.vpcd import VpcdOccupied
+
+    place = f"{error.host}:{error.port}"
+    if isinstance(error, VpcdOccupied):
+        return Failure("cli-vpcd-occupied", place=place)
+    reason: object = error.__cause__
+    if not isinstance(reason, OSError):
+        hung_up = isinstance(reason, EOFError)
+        reason = Words("reason-hung-up" if hung_up else "reason-other-program")
+    return Failure("cli-no-vpcd", place=place, reason=reason)
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -100,4 +184,4 @@ def write_new(path: Path, data: bytes) -> None:
     except FileExistsError:
         raise Failure("cli-file-exists", path=path) from None
     except OSError as error:
-        raise Failure("cli-file-unwritable", path=path, reason=error.strerror) from None
+        raise Failure("cli-file-unwritable", path=path, reason=error) from None

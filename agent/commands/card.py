@@ -1,4 +1,4 @@
-"""`eid-agent card list|read|pin-status`: readers and cards, for people and programs."""
+"""`eid-agent card list|read|pin-status`; touches readers, cards and standard output."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from agent.commands import Failure, answer, card_source, write_new
-from agent.commands.labels import LABELS, WORDS
+from agent.commands.documents import document_type
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, on_card
-from agent.ui.words import one_line, quoted
+from agent.texts import text
+from agent.unblocking import blocked_key
+from agent.words import one_line, quoted
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.card import Card, CardSource, PinStatus
 from cardio.errors import (
@@ -26,6 +28,27 @@ from cardio.errors import (
 )
 from cardio.files import EF
 from cardio.readers import ReaderState
+
+#: The fields that are shown to a person, in this order.
+_SHOWN = (
+    "surname",
+    "givenNames",
+    "thirdGivenNameInitial",
+    "nobleCondition",
+    "sex",
+    "dateOfBirth",
+    "placeOfBirth",
+    "nationality",
+    "nationalNumber",
+    "streetAndNumber",
+    "postalCode",
+    "municipality",
+    "documentType",
+    "cardNumber",
+    "validFrom",
+    "validUntil",
+    "issuingMunicipality",
+)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -47,8 +70,14 @@ def explained() -> Iterator[None]:
     except SeveralReaders as error:
         names = ", ".join(f'"{quoted(name)}"' for name in error.names)
         raise Failure("cli-several-readers", names=names) from None
+    except UnsupportedCard as error:
+        if not error.atr:  # a PKCS#11 module does not tell it
+            raise Failure(Problem.from_card_error(error).code) from None
+        atr = error.atr.hex().upper()
+        raise Failure("cli-unsupported-card", atr=atr) from None
     except CardError as error:
-        raise Failure(Problem.from_card_error(error).code) from None
+        problem = Problem.from_card_error(error)
+        raise Failure(problem.code, tries=problem.tries_left) from None
 
 
 def _list(options: argparse.Namespace, source: CardSource) -> int:
@@ -57,18 +86,17 @@ def _list(options: argparse.Namespace, source: CardSource) -> int:
         salt = secrets.token_bytes(16)
         _json({"readers": [reader.to_json(salt) for reader in found]})
         return 0
-    words = WORDS[options.lang]
     if not found:
-        answer(words["no-readers"])
+        answer(text("no-reader", options.lang))
     for reader in found:
-        answer(f"{one_line(reader.state.name)}: {_content(reader, words)}")
+        answer(f"{one_line(reader.state.name)}: {_content(reader, options.lang)}")
     return 0
 
 
-def _content(reader: Found, words: dict[str, str]) -> str:
+def _content(reader: Found, lang: str) -> str:
     if reader.card is not None:
-        return words["belgian"].format(applet=reader.card.applet)
-    return words["empty"] if reader.state.atr is None else words["unknown"]
+        return text("card-belgian", lang, applet=reader.card.applet)
+    return text("card-empty" if reader.state.atr is None else "card-unknown", lang)
 
 
 def choose(source: CardSource, wanted: str | None) -> str:
@@ -96,7 +124,8 @@ def choose(source: CardSource, wanted: str | None) -> str:
 
 def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
     exact = [state for state in states if state.name == wanted]
-    fitting = exact or [state for state in states if wanted in state.name]
+    part = wanted.casefold()
+    fitting = exact or [state for state in states if part in state.name.casefold()]
     if not fitting:
         raise Failure("cli-reader-unknown", wanted=f'"{quoted(wanted)}"')
     if len(fitting) > 1:
@@ -142,7 +171,7 @@ def _file(card: Card, ef: EF) -> bytes | None:
 
 def _show(result: dict[str, object], lang: str) -> None:
     """Print the fields that say something to a person, one a line."""
-    labels = LABELS[lang]
+    labels = {key: text(f"label-{key}", lang) for key in _SHOWN}
     fields: dict[str, object] = {}
     for part in ("identity", "address"):
         value = result[part]
@@ -151,7 +180,7 @@ def _show(result: dict[str, object], lang: str) -> None:
     for key, label in labels.items():
         value = fields.get(key)
         if isinstance(value, dict):
-            value = value["name"]
+            value = document_type(value["code"], value["name"], lang)
         if value:
             answer(f"{label:{width}}  {one_line(str(value))}")
 
@@ -159,21 +188,19 @@ def _show(result: dict[str, object], lang: str) -> None:
 def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
     name = choose(source, options.reader)
 
-    def work(card: Card) -> PinStatus:
-        card.recognise()
-        return card.pin_status()
+    def work(card: Card) -> tuple[str, PinStatus]:
+        return card.recognise().applet, card.pin_status()
 
-    status = on_card(source, name, work)
+    applet, status = on_card(source, name, work)
     if options.json:
         _json({"triesLeft": status.tries_left, "blocked": status.blocked})
         return 0
-    words = WORDS[options.lang]
     if status.tries_left is None:
-        answer(words["tries-unknown"])
+        answer(text("card-tries-unknown", options.lang))
     elif status.blocked:
-        answer(words["blocked"])
+        answer(text(blocked_key(applet), options.lang))
     else:
-        answer(words["tries"].format(tries=status.tries_left))
+        answer(text("card-tries", options.lang, tries=status.tries_left))
     return 0
 
 

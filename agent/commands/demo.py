@@ -1,7 +1,7 @@
 """`eid-agent demo`: the agent with a virtual card, a portal, and a browser for both.
 
-Everything of a run lives in one temporary folder. Agent and portal have two leaves of
-one CA, whose key is gone before either is used.
+Touches sockets, a browser, and one temporary folder in which everything of a run lives.
+Agent and portal have two leaves of one CA, whose key is gone before either is used.
 """
 
 from __future__ import annotations
@@ -16,27 +16,44 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent import certs, host, tls
-from agent.commands import Failure, Usage, answer, card_source, say, virtual_source
+from agent.commands import (
+    Failure,
+    Usage,
+    announce,
+    card_source,
+    say,
+    virtual_profile,
+    virtual_source,
+    vpcd_failure,
+)
 from agent.commands.running import endpoint, explain_ui, stop_on_signals
+from agent.connections import bind
 from agent.demo.browser import Endpoint, Opened, open_browser
-from agent.demo.portal import PortalConfig, make_portal
-from agent.demo.serve import bind_loopback, serve_portal
+from agent.demo.serve import serve_portal
 from agent.demo.trust import ForeignRoot, Trust, test_trust, trust_for
 from agent.errors import Problem
-from agent.relyingparty import AcceptingTestCards
+from agent.inspection import look_into_all
 from agent.settings import Settings
 from agent.texts import text
+from agent.words import quoted
+from cardio.atr import looks_belgian
 from cardio.card import CardSource
 from cardio.errors import CardError
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.personas import DEFAULT_PERSONA
-from cardio.virtual.profile import ProfileError, load_profile
 from cardio.virtual.vpcd import (
     DEFAULT_HOST,
     DEFAULT_PORT,
+    VpcdOccupied,
     VpcdUnavailable,
     insert_into_vpcd,
 )
+
+try:
+    from agent.demo.portal import PortalConfig, make_portal
+    from agent.relyingparty import AcceptingTestCards
+except ModuleNotFoundError as error:  # the extra `relyingparty` is not installed
+    raise Failure("cli-no-relyingparty") from error
 
 _POWER_SECONDS = 10.0
 
@@ -53,6 +70,8 @@ def main(options: argparse.Namespace) -> int:
 def _cards(options: argparse.Namespace) -> Iterator[tuple[CardSource, Trust]]:
     """Yield the readers of this run and whom the portal trusts."""
     kind, _, named = options.card.partition(":")
+    if kind == "virtual" and named and options.persona:
+        raise Usage("cli-persona-twice")
     if kind == "virtual":
         persona = options.persona or named or DEFAULT_PERSONA
         yield virtual_source(persona), test_trust()
@@ -65,9 +84,16 @@ def _cards(options: argparse.Namespace) -> Iterator[tuple[CardSource, Trust]]:
 
 @contextmanager
 def _pcsc(options: argparse.Namespace) -> Iterator[tuple[CardSource, Trust]]:
-    """Use the card in a reader; without one, put the virtual card into vpcd's."""
+    """Use the card in a reader; without one, put the virtual card into vpcd's.
+
+    A persona that was asked for is not put beside another card: the person would type
+    the test PIN for whichever of the two is chosen.
+    """
     source = card_source("pcsc")
     try:
+        source.readers()  # the first call wakes a service that waits to be called
+        if options.persona:
+            _want_no_card(source)
         trust = None if options.persona else trust_for(source)
     except CardError as error:
         raise Failure(Problem.from_card_error(error).code) from None
@@ -82,29 +108,45 @@ def _pcsc(options: argparse.Namespace) -> Iterator[tuple[CardSource, Trust]]:
         yield source, test_trust()
 
 
+def _want_no_card(source: CardSource) -> None:
+    """Fail where a Belgian card, or what looks like one, is in any reader."""
+    for found in look_into_all(source):
+        if found.card is not None or looks_belgian(found.state.atr or b""):
+            raise Failure("demo-other-card", reader=f'"{quoted(found.state.name)}"')
+
+
 @contextmanager
 def _virtual_card(options: argparse.Namespace) -> Iterator[None]:
-    """Keep a virtual card in the virtual reader, if one listens."""
-    try:
-        profile = load_profile(options.persona or DEFAULT_PERSONA)
-    except ProfileError as error:
-        raise Usage("cli-virtual", reason=error) from None
+    """Keep a virtual card in the virtual reader.
+
+    Failure where the reader has another card, or is missing although a persona was
+    asked for.
+    """
+    profile = virtual_profile(options.persona)
     address, port = options.vpcd or (DEFAULT_HOST, DEFAULT_PORT)
     stop, powered = threading.Event(), threading.Event()
+    failed: list[VpcdUnavailable] = []
 
     def play() -> None:
         try:
             insert_into_vpcd(
                 VirtualCard(profile), address, port, on_powered=powered.set, stop=stop
             )
-        except VpcdUnavailable:
+        except VpcdUnavailable as error:
+            failed.append(error)
+            if powered.is_set():  # it was in, and the reader went away
+                say(text("demo-no-card", options.lang))
             powered.set()
-            say(text("demo-no-card", options.lang))
 
     player = threading.Thread(target=play, name="virtual-card", daemon=True)
     player.start()
-    powered.wait(_POWER_SECONDS)
     try:
+        if not powered.wait(_POWER_SECONDS):
+            failed.append(VpcdOccupied(address, port))
+        if failed and (options.persona or isinstance(failed[0], VpcdOccupied)):
+            raise vpcd_failure(failed[0])
+        if failed:
+            say(text("demo-no-card", options.lang))
         yield
     finally:
         stop.set()
@@ -122,9 +164,13 @@ async def _run(
     )
     explain_ui(options.ui, options.lang)
     stop = stop_on_signals()
-    sockets = bind_loopback()
-    portal_port = sockets[0].getsockname()[1]
-    async with endpoint(source, settings, agent_files.context(), None) as listening:
+    async with contextlib.AsyncExitStack() as stack:
+        portal_port, sockets = bind(0)
+        for sock in sockets:
+            stack.callback(sock.close)
+        listening = await stack.enter_async_context(
+            endpoint(source, settings, agent_files.context(), None)
+        )
         config = PortalConfig(
             origin=f"https://localhost:{portal_port}",
             agent_port=listening.port,
@@ -134,28 +180,29 @@ async def _run(
         runner = await serve_portal(
             make_portal(config), portal_files.context(), sockets
         )
+        stack.push_async_callback(runner.cleanup)
         url = f"https://localhost:{portal_port}/"
-        answer(f"listening on https://localhost:{listening.port}")
-        answer(f"portal: {url}")
-        answer(f"ca: {agent_files.ca}")
+        announce(f"listening on https://localhost:{listening.port}")
+        announce(f"portal: {url}")
+        announce(f"ca: {agent_files.ca}")
         if trust.test:  # typed on a real card it would cost a try
-            answer("test PIN: 1234")
+            announce("test PIN: 1234")
         endpoints = [
             Endpoint(listening.port, issued.leaves[0].certificate),
             Endpoint(portal_port, issued.leaves[1].certificate),
         ]
-        with contextlib.ExitStack() as stack:
-            waits: list[asyncio.Future[bool]] = [_until(stop)]
-            if not options.no_browser:
-                opened = await asyncio.to_thread(open_browser, url, endpoints, folder)
-                if isinstance(opened, Opened):
-                    waits.append(_ended(stack.enter_context(opened)))
-                else:
-                    say(text(f"demo-{opened.reason}", options.lang, url=url))
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-        await runner.cleanup()
+        waits: list[asyncio.Future[bool]] = [_until(stop)]
+        if not options.no_browser:
+            opened = await asyncio.to_thread(open_browser, url, endpoints, folder)
+            if isinstance(opened, Opened):
+                waits.append(_ended(stack.enter_context(opened)))
+            else:
+                say(text(f"demo-{opened.reason}", options.lang, url=url))
+        if len(waits) == 1:  # no browser whose end would be the demo's
+            say(text("demo-stop", options.lang))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
     return 0
 
 

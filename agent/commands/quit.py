@@ -1,4 +1,4 @@
-"""`eid-agent quit`: end the running agent and wait until it is gone."""
+"""`eid-agent quit`: end the running agent; touches the data folder and its channel."""
 
 from __future__ import annotations
 

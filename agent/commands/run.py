@@ -1,4 +1,7 @@
-"""`eid-agent run`: the agent, until `quit`, SIGTERM or Ctrl-C."""
+"""`eid-agent run`: the agent, until `quit`, SIGTERM or Ctrl-C.
+
+Touches the data folder; sockets, cards and terminal through what it puts together.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from agent import gate, tls
-from agent.commands import Failure, Usage, answer, card_source, say
+from agent.commands import Failure, Usage, announce, card_source, say
+from agent.commands.reasons import Located
 from agent.commands.running import data_dir, endpoint, explain_ui, stop_on_signals
 from agent.instance import (
     AlreadyRunning,
@@ -53,7 +57,7 @@ def _already_running(options: argparse.Namespace) -> int:
         raise Failure("cli-held", path=folder) from None
     except NotAnswering:
         raise Failure("cli-not-answering") from None
-    answer(f"already running on https://localhost:{port}")
+    announce(f"already running on https://localhost:{port}")
     return 0
 
 
@@ -85,13 +89,13 @@ async def _run(
             instance.publish(listening.port, actions)
         except OSError as error:
             raise _unusable(data_dir(options.data_dir), error) from None
-        answer(f"listening on https://localhost:{listening.port}")
+        announce(f"listening on https://localhost:{listening.port}")
         await stop.wait()
     return 0
 
 
 def _unusable(folder: Path, error: OSError) -> Failure:
-    return Failure("cli-data-dir", reason=f"{folder}: {error.strerror or error}")
+    return Failure("cli-data-dir", reason=Located(folder, error))
 
 
 def _set_soon(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -1,19 +1,20 @@
-"""What `run` and `demo` share: an endpoint that lives until it is told to end."""
+"""What `run` and `demo` share: an endpoint that lives until it is told to end.
+
+Touches signals; sockets, cards and terminal through what it puts together.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import ssl
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from agent import host
 from agent.commands import Failure, say
-from agent.server import Listening, PortTaken, serve
+from agent.server import Listening, PortRefused, PortTaken, serve
 from agent.service import AgentService
 from agent.settings import Settings
 from agent.texts import text
@@ -36,15 +37,7 @@ def explain_ui(ui: str, lang: str) -> None:
 def stop_on_signals() -> asyncio.Event:
     """Return an event that SIGTERM, Ctrl-C and a closed terminal set."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if sys.platform != "win32":
-        numbers.append(signal.SIGHUP)  # the terminal's window was closed
-    for number in numbers:
-        if sys.platform == "win32":
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-        else:
-            loop.add_signal_handler(number, stop.set)
+    host.on_stop_signals(asyncio.get_running_loop(), stop.set)
     return stop
 
 
@@ -56,7 +49,7 @@ async def endpoint(
     port: int | None,
     known: KnownCertificates | None = None,
 ) -> AsyncIterator[Listening]:
-    """Serve the agent while the block runs; Failure when no port is free.
+    """Serve the agent while the block runs; Failure when no port is to be had.
 
     `known` remembers the certificates of CAs and Register; default: for this run.
     """
@@ -65,6 +58,8 @@ async def endpoint(
         listening = await serve(service, context, port)
     except PortTaken:
         raise Failure("cli-port-taken", port=port or "27410-27419") from None
+    except PortRefused:
+        raise Failure("cli-port-refused", port=port) from None
     try:
         yield listening
     finally:

@@ -23,7 +23,7 @@ from agent.commands import Failure, Usage, answer, card_source
 from agent.commands.card import choose, explained
 from agent.inspection import open_card
 from agent.texts import text
-from agent.ui.words import one_line
+from agent.words import one_line
 from cardio.card import Card, CardSource
 from cardio.errors import (
     CardUnreadable,

@@ -1,17 +1,31 @@
-"""`eid-agent virtual-card`: a virtual Belgian eID in pcscd's virtual reader."""
+"""`eid-agent virtual-card`: a virtual Belgian eID in pcscd's virtual reader.
+
+Touches the reader's socket, signals, and the folder of `--state`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import threading
 
-from agent.commands import Failure, Usage, answer
-from cardio.virtual.card import VirtualCard
-from cardio.virtual.counters import Counters, FileCounters
-from cardio.virtual.personas import CATALOGUE, DEFAULT_PERSONA
-from cardio.virtual.profile import Profile, ProfileError, load_profile
+from agent.commands import (
+    Failure,
+    Usage,
+    announce,
+    answer,
+    card_source,
+    virtual_profile,
+    vpcd_failure,
+)
+from agent.commands.cardmaker import CardMaker
+from cardio.errors import CardError
+from cardio.virtual.faults import FAULTS
+from cardio.virtual.personas import CATALOGUE
+from cardio.virtual.playable import PlayableCard
+from cardio.virtual.profile import Profile
 from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
 
 
@@ -19,42 +33,63 @@ def main(options: argparse.Namespace) -> int:
     """Play the card until SIGTERM or Ctrl-C pulls it out."""
     if options.list:
         return _list(as_json=options.json)
-    card = VirtualCard(
-        profile := _profile(options),
-        strict=options.strict,
-        counters=_counters(options, profile),
-    )
+    maker = CardMaker(options.strict, options.speed == "real", options.state)
+    profile = _profile(options)
+    card = _card(options, maker, profile)
+    if options.panel:
+        from agent.panel.run import run
+
+        return run(maker, card, options.vpcd)
+    return _play(options, card)
+
+
+def _play(options: argparse.Namespace, card: PlayableCard) -> int:
+    """Play one card, and the one that a fault may swap it for."""
     stop = threading.Event()
+    asked: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        asked.append(number)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, end)
     host, port = options.vpcd
+    _wake_the_service()
     try:
         insert_into_vpcd(
-            card, host, port, on_powered=lambda: answer("card inserted"), stop=stop
+            card, host, port, on_powered=lambda: announce("card inserted"), stop=stop
         )
     except VpcdUnavailable as error:
-        raise Failure("cli-no-vpcd", reason=error) from None
+        raise vpcd_failure(error) from None
+    if not asked:
+        announce("card removed")
     return 0
 
 
+def _wake_the_service() -> None:
+    """Call the PC/SC service, where there is a library for it.
+
+    One that systemd starts at the first call has no virtual reader before that. Whether
+    there is one after it, the reader's port tells.
+    """
+    with contextlib.suppress(Failure, CardError):
+        card_source("pcsc").readers()
+
+
 def _profile(options: argparse.Namespace) -> Profile:
-    try:
-        if options.files and not options.files.is_dir():
-            raise Usage("cli-no-folder", path=options.files)
-        return load_profile(
-            options.files or options.persona or DEFAULT_PERSONA,
-            applet=options.applet,
-            pin=options.pin,
-        )
-    except ProfileError as error:
-        raise Usage("cli-virtual", reason=error) from None
+    if options.files and not options.files.is_dir():
+        raise Usage("cli-no-folder", path=options.files)
+    return virtual_profile(
+        options.files or options.persona, applet=options.applet, pin=options.pin
+    )
 
 
-def _counters(options: argparse.Namespace, profile: Profile) -> Counters:
-    if options.state is None:
-        return Counters()
+def _card(
+    options: argparse.Namespace, maker: CardMaker, profile: Profile
+) -> PlayableCard:
     try:
-        return FileCounters(options.state, profile.chip_serial)
+        return maker.make(profile, options.fault)
     except (OSError, ValueError) as error:
         raise Failure("cli-state", reason=error) from None
 
@@ -70,10 +105,13 @@ def _list(*, as_json: bool) -> int:
         }
         for persona in CATALOGUE.values()
     ]
+    faults = [{"name": name, "summary": summary} for name, summary in FAULTS.items()]
     if as_json:
-        answer(json.dumps({"personas": rows}, ensure_ascii=False))
+        answer(json.dumps({"personas": rows, "faults": faults}, ensure_ascii=False))
         return 0
     width = max(map(len, CATALOGUE))
     for persona in CATALOGUE.values():
         answer(f"{persona.name:{width}} applet {', '.join(persona.applets)}")
+    for name, summary in FAULTS.items():
+        answer(f"--fault {name:{width}} {summary}")
     return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,8 @@ _START = 1.5
 """Seconds in which a browser that cannot start has usually given up."""
 _END = 5.0
 """Seconds that a browser gets to end by itself."""
+_SNAPS = Path("/snap/bin")
+"""Where Ubuntu starts programs that it packs as snaps."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +135,26 @@ def _is_root(platform: str) -> bool:
 def installed(platform: str = sys.platform) -> list[Browser]:
     """List the browsers that are here, the best tried first."""
     sandbox = not _is_root(platform)
-    return [
-        Browser(family, program, sandbox)
+    found = [
+        Browser(family, _started_by(program), sandbox)
         for family, program in _candidates(platform)
         if program.is_file()
     ]
+    return list(dict.fromkeys(found))
+
+
+def _started_by(program: Path) -> Path:
+    """Return the snap that a program starts, where it is such a script, else itself.
+
+    Ubuntu's /usr/bin/firefox and chromium-browser are shell scripts that end in
+    `exec /snap/bin/NAME`; no link says so.
+    """
+    with contextlib.suppress(OSError), program.open("rb") as file:
+        if (head := file.read(4096)).startswith(b"#!"):
+            called = re.search(rb"%s/([\w.-]+)" % re.escape(os.fsencode(_SNAPS)), head)
+            snap = _SNAPS / os.fsdecode(called[1]) if called else program
+            return snap if snap.is_file() else program
+    return program
 
 
 def _has_display(platform: str) -> bool:
@@ -147,7 +165,8 @@ def _has_display(platform: str) -> bool:
 
 def _profile_parent(browser: Browser, default: Path) -> Path:
     """Return where the browser can write: a snap sees its own folder, not ours."""
-    if "snap" not in browser.program.resolve().parts:
+    program = browser.program
+    if program.parent != _SNAPS and "snap" not in program.resolve().parts:
         return default
     return Path.home() / "snap" / browser.program.name / "common"
 

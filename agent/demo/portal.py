@@ -7,6 +7,7 @@ is in memory; nothing about a person is logged or written to an address.
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -17,12 +18,14 @@ from typing import Any
 from aiohttp import web
 from cryptography import x509
 
+from agent.connections import read_body
 from agent.demo.sessions import Person, Receipt, Session, Sessions
-from agent.demo.web import Refusal, middleware
+from agent.demo.web import REFUSED, Refusal, middleware, refused
 from agent.relyingparty import (
     ChallengeStore,
     TokenValidator,
     VerifiedIdentity,
+    displayed,
     verify_identity,
 )
 from agent.relyingparty import errors as refusals
@@ -223,8 +226,8 @@ class _explained:  # noqa: N801 - reads as the phrase it is
 
 async def _json(request: web.Request) -> dict[str, Any]:
     try:
-        body = await request.json()
-    except ValueError:
+        body = json.loads(await read_body(request))
+    except (ValueError, RecursionError):
         raise Refusal("invalid-request", 400) from None
     if not isinstance(body, dict):
         raise Refusal("invalid-request", 400)
@@ -232,7 +235,7 @@ async def _json(request: web.Request) -> dict[str, Any]:
 
 
 def _person(verified: VerifiedIdentity) -> Person:
-    """Keep name and address, the rest of the card's data goes."""
+    """Keep name and address as they are shown, the rest of the card's data goes."""
     identity, address = verified.identity, verified.address
     if identity is None or address is None:
         raise Refusal("data-refused", 422)
@@ -242,9 +245,9 @@ def _person(verified: VerifiedIdentity) -> Person:
     names = (identity.given_names, identity.third_given_name_initial, identity.surname)
     place = (address.postal_code, address.municipality)
     return Person(
-        name=" ".join(name for name in names if name),
-        street=address.street_and_number or "",
-        municipality=" ".join(part for part in place if part),
+        name=displayed(" ".join(name for name in names if name)),
+        street=displayed(address.street_and_number or ""),
+        municipality=displayed(" ".join(part for part in place if part)),
         test=verified.test,
     )
 
@@ -272,5 +275,6 @@ def make_portal(config: PortalConfig) -> web.Application:
     """Make the site; serve it with `agent.demo.serve`."""
     guard = middleware(config.origin, config.agent_port)
     app = web.Application(middlewares=[guard], client_max_size=_LIMIT)
+    app[REFUSED] = refused(config.agent_port)
     app.add_routes(Portal(config).routes())
     return app

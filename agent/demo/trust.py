@@ -12,6 +12,7 @@ from cryptography import x509
 
 from agent.inspection import look_into, open_card
 from agent.relyingparty.roots import is_belgian
+from cardio.beid.certificates import parse_certificate
 from cardio.card import CardSource
 from cardio.errors import CardError
 from cardio.files import EF
@@ -46,8 +47,8 @@ def trust_for(source: CardSource) -> Trust | None:
         try:
             with open_card(source, state.name) as card, card.transaction():
                 card.recognise()
-                root = x509.load_der_x509_certificate(card.read_certificate(EF.ROOT))
-        except (CardError, ValueError):
+                root = parse_certificate(card.read_certificate(EF.ROOT))
+        except CardError:
             continue
         if is_belgian(root):
             return Trust((root,), test=False)

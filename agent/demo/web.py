@@ -5,8 +5,16 @@ Used by agent.demo.portal alone; touches no session and no card.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+
+from agent.connections import BodyRefused, expects_only_continue
+
+#: What answers for the site where none of its handlers was reached: code to answer.
+REFUSED: web.AppKey[Callable[[str], web.Response]] = web.AppKey("refused")
+_STATUS = {"host-refused": 421, "internal-error": 500}
 
 
 class Refusal(Exception):
@@ -53,12 +61,25 @@ def check_door(request: web.Request, origin: str) -> None:
     """Refuse another name for this site, and every POST from another page."""
     if f"https://{request.headers.get('Host', '')}" != origin:
         raise Refusal("host-refused", 421)
+    if not expects_only_continue(request):
+        raise Refusal("invalid-request", 400)
     if request.method != "POST":
         return
     if request.headers.getall("Origin", []) != [origin]:
         raise Refusal("origin-refused", 403)
     if request.content_type != "application/json":
         raise Refusal("invalid-request", 415)
+
+
+def refused(agent_port: int) -> Callable[[str], web.Response]:
+    """Return what answers a request that reached no handler, by a code."""
+    common = headers(agent_port)
+
+    def answer(code: str) -> web.Response:
+        status = _STATUS.get(code, 400)
+        return web.json_response({"code": code}, status=status, headers=common)
+
+    return answer
 
 
 def middleware(origin: str, agent_port: int) -> Middleware:
@@ -72,6 +93,9 @@ def middleware(origin: str, agent_port: int) -> Middleware:
             answer = await handler(request)
         except Refusal as refusal:
             answer = web.json_response({"code": refusal.code}, status=refusal.status)
+        except BodyRefused:
+            answer = web.json_response({"code": "invalid-request"}, status=400)
+            answer.force_close()
         except web.HTTPException as error:
             answer = web.json_response({"code": "invalid-request"}, status=error.status)
         answer.headers.update(common)

@@ -1,18 +1,34 @@
-"""Linux and macOS: the data folder and files that only their owner can touch."""
+"""Linux and macOS: private folders, files and sockets; touches those that it is given.
+
+Signals are set for the event loop that asks for it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
+import socket
 import stat
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 assert sys.platform != "win32"
 
 import fcntl  # noqa: E402
+import grp  # noqa: E402
+import pwd  # noqa: E402
+
+#: A Unix socket's path may have about 100 bytes.
+_MAX_PATH = 90
 
 
 def data_dir() -> Path:
@@ -28,11 +44,28 @@ def make_data_dir(path: Path) -> None:
     """Make the data folder, 0700, or take one that is there, without changing it.
 
     The person may name any folder, so its mode is theirs. PermissionError when it is a
-    link, somebody else's, or open for everybody to write.
+    link, somebody else's, or open for others to write.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if stat.S_IMODE(_own_folder(path).st_mode) & stat.S_IWOTH:
+    status = _own_folder(path)
+    if status.st_mode & stat.S_IWOTH:
         raise PermissionError(f"everybody can write to {path}")
+    if status.st_mode & stat.S_IWGRP and not _of_this_user_alone(status.st_gid):
+        raise PermissionError(f"a group of several people can write to {path}")
+
+
+def _of_this_user_alone(group: int) -> bool:
+    """Tell whether a group is the user's private one.
+
+    Debian gives each user such a group, of the same name and without members, and opens
+    new folders to it (umask 002).
+    """
+    try:
+        user, entry = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    same = user.pw_gid == group and entry.gr_name == user.pw_name
+    return same and set(entry.gr_mem) <= {user.pw_name}
 
 
 def make_private_dir(path: Path) -> None:
@@ -108,3 +141,32 @@ def lock(path: Path) -> IO[bytes] | None:
         file.close()
         raise
     return file
+
+
+def channel_address(folder: Path, folders: contextlib.ExitStack) -> str:
+    """Return where a private channel can listen; a folder made for it goes with them.
+
+    A socket in `folder`, or in a private folder of its own where the path is too long.
+    """
+    path = folder.absolute() / "agent.sock"
+    if len(os.fsencode(path)) > _MAX_PATH:
+        made = tempfile.TemporaryDirectory(prefix="eid-agent-")
+        path = Path(folders.enter_context(made)) / "agent.sock"
+    path.unlink(missing_ok=True)
+    return str(path)
+
+
+def close_channel_to_others(address: str) -> None:
+    """Let the user alone connect."""
+    Path(address).chmod(0o600)
+
+
+def claim_port(listener: socket.socket) -> None:
+    """Before binding: take the port at once where the last agent just left it."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def on_stop_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM, Ctrl-C, and when the terminal's window closes."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)

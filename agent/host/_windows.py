@@ -1,4 +1,6 @@
-"""Windows: the data folder and its files. Not run on Windows yet.
+"""Windows: folders, files and sockets; touches those that it is given.
+
+Not run there yet. Signals are set for the event loop that asks for it.
 
 The folder below LOCALAPPDATA is open to its user, administrators and the system alone;
 no access list of our own is set.
@@ -6,11 +8,19 @@ no access list of our own is set.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+import signal
+import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 assert sys.platform == "win32"
 
@@ -60,3 +70,23 @@ def lock(path: Path) -> IO[bytes] | None:
         file.close()
         return None
     return file
+
+
+def channel_address(_folder: Path, _folders: contextlib.ExitStack) -> str:
+    """Return the name of a new pipe for a private channel."""
+    return rf"\\.\pipe\eid-agent-{secrets.token_hex(8)}"
+
+
+def close_channel_to_others(_address: str) -> None:
+    """Leave the pipe as it is: its key lies in the user's own folder."""
+
+
+def claim_port(listener: socket.socket) -> None:
+    """Before binding: no other program may bind the same port besides."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+
+
+def on_stop_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM and Ctrl-C; loops have no signal handlers here."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

@@ -2,7 +2,8 @@
 
 Needs `cryptography`, `asn1crypto` and `pyhanko-certvalidator` (extra `relyingparty`),
 no reader, window or web framework. Every refusal is a `RelyingPartyError` with a stable
-`code`; the tree of types is in `agent.relyingparty.errors`.
+`code`; the tree of types is in `agent.relyingparty.errors`. Genuine data are still
+foreign text: pass every field that a page or a log shows through `displayed`.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ from agent.relyingparty.verification import (
     VerifiedIdentity,
     verify_identity,
 )
+from cardio.display import one_line as displayed
 
 __all__ = [
     "AcceptingTestCards",
@@ -150,5 +152,6 @@ __all__ = [
     "TokenSizeRefused",
     "TokenValidator",
     "VerifiedIdentity",
+    "displayed",
     "verify_identity",
 ]

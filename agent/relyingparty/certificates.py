@@ -18,6 +18,7 @@ from agent.relyingparty.errors import (
     PurposeRefused,
 )
 from cardio import tlv
+from cardio.beid.certificates import parse_certificate
 from cardio.errors import MalformedData
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -34,20 +35,11 @@ _HASHES = (hashes.SHA1, hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
 def load(data: bytes) -> x509.Certificate:
-    """Parse a DER certificate, or raise CertificateMalformed.
-
-    Names, key and extensions are parsed here and now, so that no later look at them
-    fails.
-    """
+    """Parse a DER certificate to its end, or raise CertificateMalformed."""
     try:
-        certificate = x509.load_der_x509_certificate(data)
-        certificate.public_key()
-        _ = certificate.extensions, certificate.subject, certificate.issuer
-        _ = certificate.signature_hash_algorithm
-        _ = certificate.signature_algorithm_parameters
-    except Exception:  # the parser raises a dozen types, all for the same reason
+        return parse_certificate(data)
+    except MalformedData:
         raise CertificateMalformed from None
-    return certificate
 
 
 def load_padded(data: bytes) -> x509.Certificate:
@@ -92,6 +84,11 @@ def issuing_kind(ca: x509.Certificate) -> str | None:
     if name not in ("Citizen CA", "Foreigner CA") and not says_test([ca.subject]):
         return None
     return match[1].lower()
+
+
+def names_holders_ca(name: x509.Name) -> bool:
+    """Tell whether a name is that of a CA for people's cards, or a test PKI's."""
+    return _ISSUING_CA.fullmatch(common_name(name)) is not None
 
 
 def is_self_issued(certificate: x509.Certificate) -> bool:

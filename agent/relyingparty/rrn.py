@@ -8,7 +8,6 @@ must look like a service's, not like a person's.
 from __future__ import annotations
 
 import datetime
-import re
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -23,7 +22,7 @@ from agent.relyingparty.errors import (
     NotRrnCertificate,
     RrnIssuerRefused,
 )
-from cardio.beid.rrn_signature import SHA1, holds_by
+from cardio.beid.rrn_signature import SHA1, has_form, holds_by
 
 _PERSONAL = (NameOID.SERIAL_NUMBER, NameOID.SURNAME, NameOID.GIVEN_NAME)
 
@@ -51,6 +50,10 @@ class RrnKey:
             self.historic = True
         return algorithm is not None
 
+    def could_have_made(self, signature_file: bytes) -> bool:
+        """Tell whether a file has the form of EF 4032 under this key."""
+        return has_form(self._key, signature_file)
+
 
 def rrn_chain(certificate: x509.Certificate, anchors: trust.Anchors) -> trust.Chain:
     """Return the chain of the National Register's certificate.
@@ -59,7 +62,8 @@ def rrn_chain(certificate: x509.Certificate, anchors: trust.Anchors) -> trust.Ch
     CertificateSignatureInvalid.
     """
     _check_profile(certificate)
-    if anchors.names_issuer_of(certificate) or _names_holders_ca(certificate):
+    holders_ca = certs.names_holders_ca(certificate.issuer)
+    if holders_ca or anchors.names_issuer_of(certificate):
         raise RrnIssuerRefused
     root = anchors.root_of(certificate, CertificateSignatureInvalid)
     return trust.service_chain((certificate, root))
@@ -77,11 +81,6 @@ def _check_profile(certificate: x509.Certificate) -> None:
         raise NotRrnCertificate("it is a CA")
     if not certs.signs_digitally(certificate):
         raise NotRrnCertificate("its key usage lacks digitalSignature")
-
-
-def _names_holders_ca(certificate: x509.Certificate) -> bool:
-    name = certs.common_name(certificate.issuer)
-    return re.fullmatch(r"(?:.*\s)?(?:Citizen|Foreigner) CA", name, re.I) is not None
 
 
 def check_rrn_dates(

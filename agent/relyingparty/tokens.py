@@ -38,7 +38,6 @@ TOKEN_CHARACTERS = range(100, 10_001)
 _MAX_CERTIFICATE = 5_000
 _MAX_SIGNATURE = 1_024
 _FORMAT = re.compile(r"web-eid:1(?:\.[0-9]+)*")
-_NATIONAL_NUMBER = re.compile(r"[0-9]{11}")
 
 
 class AcceptingTestCards(UserWarning):
@@ -217,7 +216,7 @@ def national_number(subject: x509.Name) -> str:
     numbers = {
         text.strip()
         for text in certs.texts(subject, NameOID.SERIAL_NUMBER)
-        if _NATIONAL_NUMBER.fullmatch(text.strip())
+        if wire.NATIONAL_NUMBER.fullmatch(text.strip())
     }
     if len(numbers) != 1:
         raise NationalNumberMissing

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
@@ -33,6 +32,7 @@ from agent.relyingparty.errors import (
 )
 from agent.relyingparty.rrn import RrnKey, check_card_began, check_rrn_dates, rrn_chain
 from agent.relyingparty.tokens import aware, warn_of_test_cards
+from cardio import tlv
 from cardio.beid.identity import Address, Identity, parse_address, parse_identity
 from cardio.beid.rrn_signature import signed_address
 from cardio.errors import MalformedData
@@ -41,10 +41,11 @@ T = TypeVar("T")
 
 RequireChip = Literal["always", "when-possible", "never"]
 
-_NATIONAL_NUMBER = re.compile(r"[0-9]{11}")
 #: Length of the photo's hash to its function.
 PHOTO_HASHES = {20: "sha1", 32: "sha256", 48: "sha384"}
 _KEY_HASH_BYTES = 48
+#: File version (may be missing), street, postal code, municipality.
+_ADDRESS_TAGS = {0, 1, 2, 3}
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def verify_identity(
 
 
 def _checked_number(number: str | None) -> str | None:
-    if number is not None and not _NATIONAL_NUMBER.fullmatch(number):
+    if number is not None and not wire.NATIONAL_NUMBER.fullmatch(number):
         raise ValueError("a national number has 11 digits")
     return number
 
@@ -189,14 +190,27 @@ def _identity(answer: Answer, key: RrnKey) -> Identity | None:
 
 
 def _address(answer: Answer, key: RrnKey) -> Address | None:
-    """Verify over the address without its padding and the whole of EF 4032."""
+    """Verify over the address without its padding and the whole of EF 4032.
+
+    Nothing signed says where the one ends and the other begins, so each must have its
+    own form: an identity file cut in two passes for neither.
+    """
     if "address" not in answer.files:
         return None
     data = answer.files["address"]
-    signed = signed_address(data, answer.need("identitySignature"))
-    if not key.signed(answer.need("addressSignature"), signed):
+    appended = answer.need("identitySignature")
+    if not key.could_have_made(appended) or not key.signed(
+        answer.need("addressSignature"), signed_address(data, appended)
+    ):
         raise AddressSignatureInvalid
-    return _parsed(parse_address, data)
+    return _parsed(_address_alone, data)
+
+
+def _address_alone(data: bytes) -> Address:
+    """Parse an address that has every field of one and no other."""
+    if tlv.parse(data).keys() | {0} != _ADDRESS_TAGS:
+        raise MalformedData("not the fields of an address")
+    return parse_address(data)
 
 
 def _parsed(parse: Callable[[bytes], T], data: bytes) -> T:

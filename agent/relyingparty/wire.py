@@ -18,6 +18,8 @@ from agent.relyingparty.errors import RelyingPartyError
 _ORIGIN = re.compile(
     r"https://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?"
 )
+#: The number that the National Register gives a person.
+NATIONAL_NUMBER = re.compile(r"[0-9]{11}")
 
 
 def checked_origin(origin: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from cardio.card import PinEntry
 from cardio.pin import Pin
 
 
@@ -49,14 +50,29 @@ class Login:
 
 
 @dataclass(frozen=True)
+class PinChange:
+    """The PIN of the card in a reader is to be changed, by the person's own wish."""
+
+    reader: str
+    tries_left: int | None
+    lang: str
+    virtual: bool
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Choice:
-    """Which of several readers; `options` are their names."""
+    """Which of several readers; `options` are their names.
+
+    `virtual` says that all of them hold test cards, `test_cards` which ones do.
+    """
 
     site: str
     options: tuple[str, ...]
     lang: str
     virtual: bool
     marks: tuple[str, ...] = ()
+    test_cards: tuple[bool, ...] = ()
 
 
 class UserInterface(Protocol):
@@ -70,6 +86,9 @@ class UserInterface(Protocol):
 
     async def login_pin(self, question: Login) -> Pin:
         """Return the PIN that the person typed, 4 to 12 digits."""
+
+    async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
+        """Return whether the person goes on to type the PIN where `entry` says."""
 
     async def choose(self, question: Choice) -> int:
         """Return the index of the option that the person chose."""

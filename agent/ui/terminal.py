@@ -19,8 +19,9 @@ from functools import partial
 from typing import TypeVar
 
 from agent.texts import text
-from agent.ui import Cancelled, Choice, Consent, Login, Unavailable
-from agent.ui.words import quoted, site_name
+from agent.ui import Cancelled, Choice, Consent, Login, PinChange, Unavailable
+from agent.words import quoted, site_name
+from cardio.card import PinEntry
 from cardio.errors import PinFormat
 from cardio.pin import Pin, wipe
 
@@ -76,15 +77,71 @@ class TerminalInterface:
 
     async def login_pin(self, question: Login) -> Pin:
         """Ask for the PIN; what is not 4 to 12 digits is asked again."""
-        lang = question.lang
-        tries = question.tries_left
-        words = text(
-            "login-pin",
-            lang,
+        return await self._pin(question.lang, self._login("login-pin", question))
+
+    async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
+        """Ask whether to log in with a PIN that is typed in another place."""
+        words = self._login(f"login-{entry.value}", question)
+        return await self._yes_no(question.lang, words)
+
+    @staticmethod
+    def _login(key: str, question: Login) -> str:
+        return text(
+            key,
+            question.lang,
             virtual=_virtual(question),
             site=site_name(question.site),
-            tries=text("tries-unknown", lang) if tries is None else tries,
+            tries=_tries(question),
         )
+
+    # --- changing the PIN ------------------------------------------------------------
+
+    async def change_last_try(self, question: PinChange) -> bool:
+        """Ask whether the last try may be used for the old PIN."""
+        words = self._change("change-last-try", question)
+        return await self._yes_no(question.lang, words)
+
+    async def change_on_reader(self, question: PinChange) -> bool:
+        """Ask whether the PINs will be typed on the reader, and say to do it there."""
+        words = self._change("change-on-reader", question)
+        return await self._yes_no(question.lang, words)
+
+    async def old_and_new_pin(self, question: PinChange) -> tuple[Pin, Pin]:
+        """Ask for the old PIN and twice for the new one, until both times it is one."""
+        old = await self._pin(question.lang, self._change("change-old", question))
+        try:
+            return old, await self._new_pin(question.lang)
+        except BaseException:
+            old.wipe()
+            raise
+
+    async def _new_pin(self, lang: str) -> Pin:
+        key = "change-new"
+        for _ in range(_MAX_REPEATS):
+            new = await self._pin(lang, text(key, lang))
+            try:
+                with await self._pin(lang, text("change-again", lang)) as again:
+                    if new.same_as(again):
+                        return new
+            except BaseException:
+                new.wipe()
+                raise
+            new.wipe()
+            key = "change-differ"
+        raise Cancelled
+
+    @staticmethod
+    def _change(key: str, question: PinChange) -> str:
+        return text(
+            key,
+            question.lang,
+            virtual=_virtual(question),
+            reader=quoted(question.reader),
+            tries=_tries(question),
+        )
+
+    async def _pin(self, lang: str, words: str) -> Pin:
+        """Ask until the line is a PIN."""
 
         def parse(line: bytearray) -> Pin | None:
             try:
@@ -92,13 +149,20 @@ class TerminalInterface:
             except PinFormat:
                 return None
 
-        return await self._ask(lang, words, parse, secret=True)
+        hint = text("hint-pin", lang)
+        return await self._ask(lang, words, parse, hint, secret=True)
+
+    # --- questions -------------------------------------------------------------------
 
     async def choose(self, question: Choice) -> int:
         """Ask which reader."""
+        tests = question.test_cards or (False,) * len(question.options)
+        mark = "" if question.virtual else text("test-card", question.lang)
         numbered = ", ".join(
-            f'{number} "{quoted(name)}"'
-            for number, name in enumerate(question.options, 1)
+            f'{number} {mark if test else ""}"{quoted(name)}"'
+            for number, (name, test) in enumerate(
+                zip(question.options, tests, strict=True), 1
+            )
         )
         words = text(
             "choose",
@@ -115,12 +179,16 @@ class TerminalInterface:
                 return None
             return int(typed) - 1
 
-        return await self._ask(question.lang, words, parse)
+        hint = text("hint-choice", question.lang, count=len(question.options))
+        return await self._ask(question.lang, words, parse, hint)
 
     async def _yes_no(self, lang: str, words: str) -> bool:
         answers = {b"y": True, b"n": False}
         return await self._ask(
-            lang, words, lambda line: answers.get(bytes(line.strip().lower()))
+            lang,
+            words,
+            lambda line: answers.get(bytes(line.strip().lower())),
+            text("hint-yes-no", lang),
         )
 
     async def _ask(
@@ -128,12 +196,18 @@ class TerminalInterface:
         lang: str,
         words: str,
         parse: Callable[[bytearray], T | None],
+        hint: str,
         *,
         secret: bool = False,
     ) -> T:
-        """Ask until `parse` understands the line; Cancelled at the end of input."""
-        for _ in range(_MAX_REPEATS):
+        """Ask until `parse` understands the line; Cancelled at the end of input.
+
+        Before the question is asked again, a line of its own says what was wrong.
+        """
+        for attempt in range(_MAX_REPEATS):
             try:
+                if attempt:
+                    await self._screen.put(f"{hint}\n")
                 line = await self._line(words, secret=secret)
             except asyncio.CancelledError:
                 self._screen.put(f"\n{text('question-ended', lang)}\n")
@@ -267,10 +341,15 @@ def _start(
     threading.Thread(target=work, name="terminal", daemon=True).start()
 
 
-def _virtual(question: Consent | Login | Choice) -> str:
+def _virtual(question: Consent | Login | PinChange | Choice) -> str:
     """Return the marks that stand before a question: test card, special run."""
     marks = [*(["test-card"] if question.virtual else []), *question.marks]
     return "".join(text(mark, question.lang) for mark in marks)
+
+
+def _tries(question: Login | PinChange) -> object:
+    tries = question.tries_left
+    return text("tries-unknown", question.lang) if tries is None else tries
 
 
 def _write(words: str) -> None:

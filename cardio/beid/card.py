@@ -1,4 +1,4 @@
-"""A Belgian eID over a channel: recognise, read, PIN status, sign; no I/O of its own.
+"""A Belgian eID over a channel: recognise, read, PIN, sign; no I/O of its own.
 
 Sources: applet manuals 1.7 and 1.8 (commands and status words, chapter 6; PIN rules,
 chapter 5) and the project's safety rules 1 to 6. INTERNAL AUTHENTICATE is built in
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from cardio import apdu, tlv
 from cardio.apdu import INS, SW, Response
 from cardio.atr import looks_belgian
-from cardio.beid import chip
+from cardio.beid import algorithms, chip, pinpad, typed
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.card import (
     CARD_DATA_SIZE,
@@ -22,6 +22,7 @@ from cardio.card import (
     Card,
     CardData,
     Expected,
+    PinEntry,
     PinStatus,
 )
 from cardio.channel import Apdu, Channel, FollowUp, Trace, Transaction
@@ -31,6 +32,7 @@ from cardio.errors import (
     CardNotActivated,
     CardUnreadable,
     FileAbsent,
+    NewPinRefused,
     NoCertificate,
     PinBlocked,
     PinIncorrect,
@@ -38,6 +40,7 @@ from cardio.errors import (
     UnsupportedCard,
 )
 from cardio.files import APPLET_AID, EF, Key
+from cardio.part10 import Feature
 from cardio.pin import Pin, wipe
 
 _log = logging.getLogger(__name__)
@@ -53,15 +56,13 @@ _NOT_ACTIVE = frozenset(
 
 
 class BeidCard(Card):
-    """The card in one channel.
+    """The card in one channel; `quirks` is what is known of its kind of reader."""
 
-    `intercepts_verify` says that the reader swallows INS 20 (GemPC Pinpad), so that
-    its tries cannot be asked on 1.7.
-    """
-
-    def __init__(self, channel: Channel, *, intercepts_verify: bool = False) -> None:
+    def __init__(
+        self, channel: Channel, *, quirks: pinpad.Quirks = pinpad.STANDARD
+    ) -> None:
         self._channel = FollowUp(Trace(channel, _log))
-        self._intercepts_verify = intercepts_verify
+        self._quirks = quirks
         self._signature_fills_block = False
 
     @property
@@ -209,7 +210,7 @@ class BeidCard(Card):
         now = CardData.from_bytes(response.data, self.atr)
         if extended and now.tries_left is None:
             raise UnsupportedCard(self.atr, "the card has no PIN")
-        if self.applet == "1.7" and not self._intercepts_verify:
+        if self.applet == "1.7" and not self._quirks.intercepts_verify:
             return Expected(now.chip_serial, self._status_query())
         return Expected(now.chip_serial, now.tries_left)
 
@@ -221,6 +222,18 @@ class BeidCard(Card):
         if tries is None:
             raise UnexpectedStatus(INS.VERIFY, response.sw)
         return tries
+
+    @property
+    def pin_entry(self) -> PinEntry:
+        """On the reader wherever it has keys for it, else typed here."""
+        return PinEntry.TYPED if self._channel.keypad is None else PinEntry.READER
+
+    @property
+    def changes_pin(self) -> bool:
+        """True for 1.7 and 1.8, unless the reader has keys that only verify."""
+        keypad = self._channel.keypad
+        can = keypad is None or Feature.MODIFY_PIN_DIRECT in keypad.features
+        return self.signs and can
 
     def sign(
         self,
@@ -234,55 +247,118 @@ class BeidCard(Card):
 
         In one transaction: card data (and tries) as expected, else CardChanged and no
         VERIFY; MSE, VERIFY, PSO with its GET RESPONSE, LOG OFF. Raises PinIncorrect,
-        PinBlocked, UnsupportedCard, CardUnreadable. Returns the raw signature: r||s or
-        PKCS#1 v1.5. Never interrupt the thread that runs this.
+        PinBlocked, UnsupportedCard, CardUnreadable; without `pin` what the reader's
+        keypad says: PinEntryTimeout, PinEntryCancelled, PinFormat. Returns the raw
+        signature: r||s, PKCS#1 v1.5 or PSS. Never interrupt the thread that runs this.
         """
-        if not self.signs:
-            raise UnsupportedCard(self.atr, f"applet {self.applet} is read only")
-        if pin is None:
-            raise ValueError("the PIN of this card is typed on the computer")
-        if len(digest) != algorithm.digest_size:
-            raise ValueError(f"{algorithm.jwa} signs {algorithm.digest_size} bytes")
+        self._check_signs(expected)
+        if key not in _SIGNING_KEYS:
+            raise ValueError("this key signs nothing")
+        to_be_signed = algorithm.to_be_signed(digest)
+        if not algorithms.is_of(self.applet, algorithm):
+            raise UnsupportedCard(self.atr, f"no algorithm of applet {self.applet}")
+        self._check_entry(pin)
         with self.transaction() as transaction:
-            if self.state() != expected:
-                raise CardChanged("another card, or other tries than were shown")
-            if expected.tries_left == 0:
-                raise PinBlocked("no tries left")
+            self._check_expected(expected)
             mse = self._transmit(apdu.mse_set(algorithm.reference, key))
             if mse.sw == SW.REFERENCE_NOT_FOUND:
                 raise NoCertificate("the card has no such key")
             if mse.sw in _NOT_ACTIVE:
                 raise CardNotActivated("the key is not active")
             self._expect_ok(INS.MSE, mse)
-            block = pin.block()
+            command = typed.verify(pin)
             try:
-                self._verify(block)
-                signature = self._compute(digest, algorithm)
+                self._send_pin(INS.VERIFY, command)
+                signature = self._compute(to_be_signed, algorithm.signature_size)
             finally:
                 self._log_off(transaction)
         return signature
 
-    def _verify(self, block: bytearray) -> None:
-        """Send the PIN block once and wipe it, whatever comes back."""
-        command = apdu.verify(block)
+    def _check_signs(self, expected: Expected) -> None:
+        """Refuse another card than was shown, and one that is read only, unasked."""
+        if self.card_data.chip_serial != expected.chip_serial:
+            raise CardChanged("another card than was shown")
+        if not self.signs:
+            raise UnsupportedCard(self.atr, f"applet {self.applet} is read only")
+
+    def change_pin(self, old: Pin | None, new: Pin | None, expected: Expected) -> None:
+        """Replace the PIN; old and new go to the card once, whatever happens.
+
+        In one transaction: card data (and tries) as expected, else CardChanged and
+        nothing sent; CHANGE REFERENCE DATA, LOG OFF. A wrong old PIN costs a try.
+        Raises PinIncorrect, PinBlocked, NewPinRefused, UnsupportedCard,
+        CardUnreadable; without PINs what the reader's keypad says. Never interrupt the
+        thread that runs this.
+        """
+        self._check_signs(expected)
+        self._check_entry(old, new)
+        if not self.changes_pin:
+            raise UnsupportedCard(self.atr, "this reader's keypad changes no PIN")
+        with self.transaction() as transaction:
+            self._check_expected(expected)
+            command = typed.change(old, new)
+            try:
+                self._send_pin(INS.CHANGE_REFERENCE_DATA, command)
+            finally:
+                self._log_off(transaction)
+
+    def _check_entry(self, *pins: Pin | None) -> None:
+        """See to it that PINs are typed where they belong, all or none here.
+
+        One that a person was made to type on the computer never passes through a
+        reader whose keys are there to keep it from the computer.
+        """
+        here = self.pin_entry is PinEntry.TYPED
+        if any((pin is not None) != here for pin in pins):
+            where = "on the computer" if here else "on the reader"
+            raise ValueError(f"the PIN of this card is typed {where}")
+
+    def _check_expected(self, expected: Expected) -> None:
+        """Compare the card with what the person was shown, before any PIN is sent."""
+        if self.state() != expected:
+            raise CardChanged("another card, or other tries than were shown")
+        if expected.tries_left == 0:
+            raise PinBlocked("no tries left")
+
+    def _send_pin(self, ins: INS, command: bytearray | None) -> None:
+        """Send a command with a PIN once and wipe it, whatever comes back."""
         try:
-            response = self._transmit(command)
+            response = (
+                self._type_pin(ins) if command is None else self._transmit(command)
+            )
         finally:
-            wipe(block)
-            wipe(command)
+            wipe(command or bytearray())
         if response.sw == SW.OK:
             return
+        if ins == INS.CHANGE_REFERENCE_DATA and response.sw == SW.WRONG_DATA:
+            raise NewPinRefused("the card refuses the form of the new PIN")
         tries = apdu.tries_left(response.sw)
         if tries is None:
-            raise UnexpectedStatus(INS.VERIFY, response.sw)
+            raise UnexpectedStatus(ins, response.sw)
         if tries == 0:
             raise PinBlocked("no tries left")
         raise PinIncorrect(tries)
 
-    def _compute(self, digest: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        response = self._transmit(apdu.pso_cds(digest))
+    def _type_pin(self, ins: INS) -> Response:
+        """Have the PIN typed on the reader, which sends the command by itself."""
+        keypad = self._channel.keypad
+        if keypad is None:
+            raise CardUnreadable("the reader's keys are gone")
+        if ins == INS.VERIFY:
+            feature, entries = Feature.VERIFY_PIN_DIRECT, 1
+            structure = pinpad.verify_structure(keypad, self._quirks)
+        else:
+            feature, entries = Feature.MODIFY_PIN_DIRECT, 3
+            structure = pinpad.modify_structure(keypad, self._quirks)
+        limit = pinpad.seconds(entries)
+        response = self._channel.enter_pin(feature, structure, limit)
+        pinpad.check(response.sw)
+        return response
+
+    def _compute(self, to_be_signed: bytes, size: int) -> bytes:
+        response = self._transmit(apdu.pso_cds(to_be_signed))
         self._expect_ok(INS.PSO, response)
-        if len(response.data) != algorithm.signature_size:
+        if len(response.data) != size:
             raise CardUnreadable("a signature of the wrong size")
         return response.data
 
@@ -312,6 +388,9 @@ class BeidCard(Card):
     def _expect_ok(ins: INS, response: Response) -> None:
         if response.sw != SW.OK:
             raise UnexpectedStatus(ins, response.sw)
+
+
+_SIGNING_KEYS = frozenset({Key.AUTHENTICATION, Key.NON_REPUDIATION})
 
 
 def _is_doubtful(ef: EF, offset: int, response: Response) -> bool:

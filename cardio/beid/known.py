@@ -13,7 +13,9 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from cardio.beid.certificates import parse_certificate
 from cardio.beid.rrn_signature import holds_by, signed_address
+from cardio.errors import MalformedData
 from cardio.files import EF
 
 #: What may be remembered: all but the holder's.
@@ -87,8 +89,6 @@ def issuer(known: Iterable[bytes], certificate: bytes) -> bytes | None:
 
 def _load(der: bytes) -> x509.Certificate | None:
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+        return parse_certificate(der)
+    except MalformedData:
         return None
-    return certificate

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from cardio import tlv
@@ -41,6 +41,42 @@ def holds_by(key: PublicKeyTypes, file: bytes, data: bytes) -> str | None:
     # were signed anew with SHA-256 under certificates signed with SHA-1.
     old = hashes.SHA1()  # noqa: S303  # what old cards have
     return SHA1 if _holds_rsa(key, file, data, old) else None
+
+
+def has_form(key: PublicKeyTypes, file: bytes) -> bool:
+    """Tell whether a file is EF 4032 as a card made under this key has it.
+
+    EC: a DER signature and zeros to the end. RSA: a signature by this very key, over
+    whatever. EF 4034 signs but the two files one behind the other, so that without this
+    a part of another signed file could stand for EF 4032.
+    """
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _has_ec_form(file)
+    return isinstance(key, rsa.RSAPublicKey) and any(
+        _is_rsa_signature(key, file, algorithm)
+        for algorithm in (hashes.SHA256(), hashes.SHA1())  # noqa: S303  # old cards
+    )
+
+
+def _has_ec_form(file: bytes) -> bool:
+    try:
+        length = tlv.der_length(file[:6])
+        utils.decode_dss_signature(file[:length])
+    except (MalformedData, ValueError):
+        return False
+    return not any(file[length:])
+
+
+def _is_rsa_signature(
+    key: rsa.RSAPublicKey, file: bytes, algorithm: hashes.HashAlgorithm
+) -> bool:
+    if len(file) != (key.key_size + 7) // 8:
+        return False
+    try:
+        key.recover_data_from_signature(file, padding.PKCS1v15(), algorithm)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _holds_ec(key: ec.EllipticCurvePublicKey, file: bytes, data: bytes) -> bool:

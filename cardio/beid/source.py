@@ -6,12 +6,10 @@ import threading
 from collections.abc import Callable
 
 from cardio.beid.card import BeidCard
+from cardio.beid.pinpad import quirks
 from cardio.card import Card
 from cardio.channel import Attended, Channel
 from cardio.readers import ReaderSource, ReaderState, ReaderWatch
-
-#: Readers that swallow VERIFY without data, so that tries cannot be asked through them.
-_INTERCEPTING = ("gempc pinpad", "gempcpinpad")
 
 
 class BeidCards:
@@ -44,9 +42,4 @@ class BeidCards:
         channel: Channel = self._source.connect(name)
         if stop is not None or progress is not None:
             channel = Attended(channel, stop, progress)
-        return BeidCard(channel, intercepts_verify=intercepts_verify(name))
-
-
-def intercepts_verify(name: str) -> bool:
-    """Tell whether a reader is known to intercept INS 20 (safety rule 4)."""
-    return any(part in name.lower() for part in _INTERCEPTING)
+        return BeidCard(channel, quirks=quirks(name))

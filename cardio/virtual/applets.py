@@ -17,9 +17,10 @@ from cardio.virtual import signing
 class Applet:
     """One version of the applet.
 
-    `card_data` are bytes 16 to 26 of GET CARD DATA: component, OS number and version,
-    softmask number and version (1.8: invented, nobody published them), applet
-    version, global OS version (2), interface, PKCS#1 support, key exchange.
+    `card_data` are bytes 16 to 26 of GET CARD DATA, over which the card puts TEST_MARK:
+    component, OS number and version, softmask number and version (1.8: invented,
+    nobody published them), applet version, global OS version (2), interface, PKCS#1
+    support, key exchange.
     `personalisation` are the last four bytes of EF(TokenInfo). `key_bits` is what
     EF(PrKDF) says of the keys unless they are at hand. `window` is the number of
     commands that may stand between VERIFY and a non-repudiation signature.

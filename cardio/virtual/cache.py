@@ -11,12 +11,13 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from cardio.virtual.storage import write_json
 
 _log = logging.getLogger(__name__)
 
@@ -107,11 +108,7 @@ def _load(path: Path) -> Entry | None:
 def _store(path: Path, found: Entry) -> None:
     """Write a file in one step; a failure costs only the cache."""
     try:
-        # A file of mkstemp is readable by its owner alone.
-        handle, new = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(found, file)
-        Path(new).replace(path)
+        write_json(path, found)
     except OSError as error:
         _warn(path.parent, error)
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from cardio.apdu import INS, SW
 from cardio.channel import Apdu
-from cardio.files import APPLET_AID
+from cardio.files import APPLET_AID, TEST_MARK, TEST_MARK_AT
 from cardio.virtual.applets import APPLETS
 from cardio.virtual.command import Command, Outbox, Refused
 from cardio.virtual.counters import Counters
@@ -101,6 +101,9 @@ class VirtualCard:
         self._start_session()
         self._outbox.clear()
         return self.atr
+
+    def pulled(self) -> None:
+        """Nothing waits in this card that being taken out would have to end."""
 
     def _start_session(self) -> None:
         self._applet_selected = True
@@ -214,13 +217,14 @@ class VirtualCard:
         extended = self._applet.is_1_8 and command.p1_p2 == 0x0001
         if not extended:
             command.expect(0x0000)
-        data = self.profile.chip_serial + self._applet.card_data
+        data = bytearray(self.profile.chip_serial + self._applet.card_data)
+        data[TEST_MARK_AT] = TEST_MARK
         data += bytes([self.profile.life.byte])
         if extended:
             data += bytes([self.tries_left, 0xFF, 0xFF])
         if command.p3 != len(data):
             raise Refused(0x6C00 | len(data))
-        return data + _OK
+        return bytes(data) + _OK
 
     def _get_challenge(self, command: Command) -> bytes:
         """Random bytes; in no manual, but a real card gives them to OpenSC."""

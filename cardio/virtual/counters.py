@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cardio.virtual.settings import MAX_TRIES, is_pin
+from cardio.virtual.storage import write_json
 
 
 @dataclass
@@ -69,14 +68,7 @@ class FileCounters(Counters):
             "authentications": self.authentications,
             "pin": self.pin,
         }
-        handle, new = tempfile.mkstemp(dir=self._path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(values, file)
-            Path(new).replace(self._path)
-        except OSError:
-            Path(new).unlink(missing_ok=True)
-            raise
+        write_json(self._path, values)
 
 
 def _is_count(value: object, highest: int | None = None) -> bool:

@@ -1,25 +1,27 @@
 """Virtual readers inside this process, on the seam of PC/SC; touches threads only.
 
 They behave like PC/SC where a client can tell: one transaction at a time per card,
-others wait; a pulled card fails its open channels, a reset one the other channels;
-watches wake without polling.
+others wait; a pulled card fails its open channels, a reset one the other channels; a
+card that stays mute is given up after a while and reset; watches wake without polling.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cardio.apdu import Response
 from cardio.channel import Apdu, Channel, Transaction
-from cardio.errors import CardRemoved, CardReset, NoCard, NoReader
+from cardio.errors import CardMute, CardRemoved, CardReset, NoCard, NoReader
 from cardio.readers import ReaderSource, ReaderState, ReaderWatch
-from cardio.virtual.card import VirtualCard
+from cardio.virtual.playable import PlayableCard, Pulled, ResetByOther, Silence
 
 DEFAULT_NAME = "eID-Agent Virtual Reader"
+#: Seconds after which a card that does not answer is given up.
+MUTE_SECONDS = 15.0
 
 
 class _Stay:
@@ -27,11 +29,20 @@ class _Stay:
 
     `turn` guards the rest and wakes whoever waits. The card itself is called without
     it, by the channel that holds the card, so that pulling a card never waits for it.
+    `leave` is told when the card leaves by itself, with the one that follows it.
     """
 
-    def __init__(self, card: VirtualCard, insertion: int) -> None:
+    def __init__(
+        self,
+        card: PlayableCard,
+        insertion: int,
+        leave: Callable[[_Stay, PlayableCard | None], None],
+        mute_seconds: float,
+    ) -> None:
         self.card = card
         self.insertion = insertion
+        self._leave = leave
+        self._mute_seconds = mute_seconds
         self._turn = threading.Condition()
         self._holder: VirtualChannel | None = None
         self._depth = 0
@@ -61,29 +72,55 @@ class _Stay:
                 self._holder = None
                 self._turn.notify_all()
 
+    def ask(self, channel: VirtualChannel, apdu: Apdu) -> bytes:
+        """Give the card a command; CardRemoved, CardReset, CardMute."""
+        answer = b""  # of a card that something happened to: `check` raises
+        try:
+            answer = self.card.transmit(apdu)
+        except Silence:
+            self._give_up(channel)
+        except ResetByOther:
+            self.reset(None)
+        except Pulled as event:
+            self._leave(self, event.successor)
+        self.check(channel)
+        return answer
+
+    def _give_up(self, channel: VirtualChannel) -> None:
+        """Wait for a mute card to be pulled; after a while reset it for the others."""
+        with self._turn:
+            if self._turn.wait_for(lambda: self._removed, self._mute_seconds):
+                return
+            channel.given_up = True
+        self.reset(None)
+
     def check(self, channel: VirtualChannel) -> None:
-        """Raise CardRemoved or CardReset if that has happened to the channel."""
+        """Raise CardRemoved, CardMute or CardReset if that has happened to it."""
         with self._turn:
             self._check(channel)
 
     def _check(self, channel: VirtualChannel) -> None:
         if self._removed:
             raise CardRemoved("the card was pulled out of the virtual reader")
+        if channel.given_up:
+            raise CardMute("the card does not answer")
         if channel.resets_seen != self._resets:
             raise CardReset("another connection reset the card")
 
-    def reset(self, channel: VirtualChannel) -> None:
+    def reset(self, channel: VirtualChannel | None) -> None:
         """Reset the card, which is news to every channel but this one."""
         self.card.reset()
         with self._turn:
             self._resets += 1
-            channel.resets_seen = self._resets
+            if channel is not None:
+                channel.resets_seen = self._resets
 
     def end(self) -> None:
         """Pull the card."""
         with self._turn:
             self._removed = True
             self._turn.notify_all()
+        self.card.pulled()
 
 
 @dataclass
@@ -93,9 +130,13 @@ class _Reader:
 
 
 class VirtualReaders(ReaderSource):
-    """Readers with virtual cards; safe to use from any thread."""
+    """Readers with virtual cards; safe to use from any thread.
 
-    def __init__(self, *names: str) -> None:
+    `mute_seconds` is how long a card may stay silent before it is given up.
+    """
+
+    def __init__(self, *names: str, mute_seconds: float = MUTE_SECONDS) -> None:
+        self._mute_seconds = mute_seconds
         self._readers = {name: _Reader() for name in names or (DEFAULT_NAME,)}
         self._insertions = itertools.count(1)
         self._changed = threading.Condition()
@@ -108,7 +149,7 @@ class VirtualReaders(ReaderSource):
 
     # --- what happens to the readers -------------------------------------------------
 
-    def insert(self, card: VirtualCard, name: str | None = None) -> None:
+    def insert(self, card: PlayableCard, name: str | None = None) -> None:
         """Put a card into a reader, by default the first one, and power it.
 
         Raises NoReader, and ValueError when the reader holds a card.
@@ -117,9 +158,7 @@ class VirtualReaders(ReaderSource):
             reader = self._reader(name)
             if reader.stay is not None:
                 raise ValueError("the virtual reader holds a card")
-            card.power_on()
-            reader.insertion = next(self._insertions)
-            reader.stay = _Stay(card, reader.insertion)
+            self._fill(reader, card)
 
     def remove(self, name: str | None = None) -> None:
         """Pull the card out of a reader, by default the first one, if it holds any."""
@@ -138,6 +177,20 @@ class VirtualReaders(ReaderSource):
         with self._change():
             self._empty(self._reader(name))
             del self._readers[name]
+
+    def _left(self, stay: _Stay, successor: PlayableCard | None) -> None:
+        """A card leaves by itself, unless a hand was faster; another may follow."""
+        with self._change():
+            for reader in self._readers.values():
+                if reader.stay is stay:
+                    self._empty(reader)
+                    if successor is not None:
+                        self._fill(reader, successor)
+
+    def _fill(self, reader: _Reader, card: PlayableCard) -> None:
+        card.power_on()
+        reader.insertion = next(self._insertions)
+        reader.stay = _Stay(card, reader.insertion, self._left, self._mute_seconds)
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -228,6 +281,7 @@ class VirtualChannel(Channel):
     def __init__(self, stay: _Stay) -> None:
         self._stay = stay
         self.resets_seen = stay.resets
+        self.given_up = False
 
     @property
     def atr(self) -> bytes:
@@ -235,8 +289,7 @@ class VirtualChannel(Channel):
 
     def transmit(self, apdu: Apdu) -> Response:
         with self._held():
-            answer = self._stay.card.transmit(apdu)
-            self._stay.check(self)
+            answer = self._stay.ask(self, apdu)
         return Response.from_bytes(answer)
 
     @contextmanager

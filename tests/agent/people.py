@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +15,12 @@ from agent.service import AgentService
 from agent.settings import Settings
 from agent.ui import Cancelled, Choice, Consent, Login
 from cardio.beid.source import BeidCards
+from cardio.card import CardSource, PinEntry
 from cardio.pin import Pin
+from cardio.readers import ReaderSource
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
+from tests.cardio.fake_pinpad import FakePinPadReaders, Typed
 from tests.rig.transcript import RecordedCard
 
 PORTAL = "https://portal.example"
@@ -35,6 +38,7 @@ class Person:
     thinks: bool = False
     questions: list[Consent | Login | Choice] = field(default_factory=list)
     last_tries: int = 0
+    elsewhere: list[PinEntry] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,6 +68,12 @@ class Person:
         """Type the PIN."""
         await self._hear(question)
         return Pin(bytearray(self.pin))
+
+    async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
+        """Agree or not to type the PIN in another place."""
+        self.elsewhere.append(entry)
+        await self._hear(question)
+        return self.agrees
 
     async def choose(self, question: Choice) -> int:
         """Choose a reader."""
@@ -149,8 +159,16 @@ async def running(
     person: Person | None = None,
     settings: Settings | None = None,
     strict: bool = False,
+    on_reader: Sequence[Typed] | None = None,
+    source: CardSource | None = None,
+    through: Callable[[VirtualReaders], ReaderSource] = lambda readers: readers,
 ) -> AsyncIterator[Agent]:
-    """Run an agent with a reader for each persona ("" for an empty reader)."""
+    """Run an agent with a reader for each persona ("" for an empty reader).
+
+    With `on_reader` the readers have keys, and these are what is typed on them.
+    `through` puts something between the agent and the readers, `source` another source
+    of cards in place of them.
+    """
     names = [f"Reader {number}" for number in range(len(personas))]
     readers = VirtualReaders(*names) if names else VirtualReaders()
     cards: list[RecordedCard] = []
@@ -159,7 +177,11 @@ async def running(
             cards.append(RecordedCard(load_profile(persona), strict=strict))
             readers.insert(cards[-1], name)
     someone = person or Person()
-    service = AgentService(BeidCards(readers), someone, settings or Settings())
+    played = through(readers)
+    if on_reader is not None:
+        played = FakePinPadReaders(readers, on_reader)
+    cards_of = source or BeidCards(played)
+    service = AgentService(cards_of, someone, settings or Settings())
     listening = await serve(service, None, None)
     try:
         async with aiohttp.ClientSession() as session:

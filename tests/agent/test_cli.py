@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import datetime
 import json
+import locale
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from agent import certs, cli, host, texts, tls
+from agent.commands import Failure, virtual_card
+from agent.instance import Instance
+from agent.unblocking import blocked_key
+from cardio.apdu import INS
+from cardio.beid.source import BeidCards
 from cardio.files import EF
+from cardio.virtual.card import VirtualCard
 from cardio.virtual.personas import CATALOGUE, PERSONAS
 from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import VirtualReaders
+from cardio.virtual.vpcd import DEFAULT_HOST, DEFAULT_PORT
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, run, started
+from tests.cardio.expected import expected, expected_address
 from tests.rig.pcscd import Pcscd
 
 COMMANDS = [
@@ -30,6 +45,7 @@ COMMANDS = [
     ["card", "read"],
     ["card", "pin-status"],
     ["card", "verify"],
+    ["card", "change-pin"],
     ["trust", "show"],
     ["virtual-card"],
 ]
@@ -55,6 +71,7 @@ WRONG = [
     ["card"],
     ["run", "--port", "0"],
     ["run", "--port", "many"],
+    ["run", "--port", "70000"],
     ["run", "--card", "floppy"],
     ["run", "--card", "virtual:nobody"],
     ["run", "--card", "pkcs11:/lib/x.so"],
@@ -63,6 +80,8 @@ WRONG = [
     ["run", "--lang", "es"],
     ["demo", "--persona", "nobody"],
     ["demo", "--card", "pkcs11:x"],
+    ["demo", "--card", "virtual:kids", "--persona", "adult"],
+    ["card", "read", "--card", "virtual", "--reader", ""],
     ["card", "read", "--card", "virtual:nobody"],
     ["virtual-card", "--persona", "nobody"],
     ["virtual-card", "--persona", "adult-1.7", "--applet", "1.8"],
@@ -73,6 +92,17 @@ WRONG = [
     ["virtual-card", "--vpcd", "nowhere"],
     ["virtual-card", "--files", "/nonexistent"],
     ["virtual-card", "--files", "folder", "--persona", "adult"],
+    # What a shell makes of a variable that is not set.
+    ["run", "--data-dir", ""],
+    ["quit", "--data-dir="],
+    ["trust", "show", "--data-dir", ""],
+    ["card", "read", "--card", "virtual:adult", "--photo", ""],
+    ["virtual-card", "--files", ""],
+    ["virtual-card", "--vpcd", "localhost:1", "--state", ""],
+    ["virtual-card", "--fault", "nothing"],
+    ["virtual-card", "--fault", "mute:0"],
+    ["virtual-card", "--fault", ""],
+    ["virtual-card", "--speed", "fast"],
 ]
 
 
@@ -84,6 +114,21 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert result.stdout == ""
     assert result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [["run"], ["card", "list"]], ids=" ".join)
+def test_a_file_that_is_no_pkcs11_module_is_a_sentence(
+    command: list[str], tmp_path: Path
+) -> None:
+    """Exit code 1, naming the file and what to name instead."""
+    pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
+    path = tmp_path / "module.so"
+    path.write_text("no library")
+    result = run(*command, "--card", f"pkcs11:{path}", "--data-dir", str(tmp_path))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert str(path) in result.stderr
+    assert "--card pkcs11:/path" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_virtual_card_without_a_reader_fails() -> None:
@@ -122,8 +167,8 @@ def test_card_read_gives_what_the_card_holds(persona: str, tmp_path: Path) -> No
     assert result["applet"] == profile.applet
     assert base64.b64decode(result["photo"]) == profile.files[EF.PHOTO]
     assert file.read_bytes() == profile.files[EF.PHOTO]
-    assert result["identity"]["chipNumber"] == profile.chip_serial.hex()
-    assert result["identity"]["surname"].encode() in profile.files[EF.IDENTITY]
+    assert result["identity"] == expected(persona, profile.applet, profile)
+    assert result["address"] == expected_address(persona)
     assert result["identity"]["surname"] in run(*arguments).stdout
     again = run(*arguments, "--photo", str(file))
     assert again.returncode == 1
@@ -138,6 +183,18 @@ def test_a_card_that_is_not_activated_is_told() -> None:
     assert not result.stdout
 
 
+def test_a_card_that_is_not_activated_is_named_and_explained() -> None:
+    """It is in the list as what it is; reading says where to go."""
+    body = json.loads(
+        run("card", "list", "--card", "virtual:not-activated", "--json").stdout
+    )
+    card = {"kind": "belgian-eid", "applet": "1.8", "signing": False}
+    assert body["readers"][0]["card"] == card
+    result = run("card", "read", "--card", "virtual:not-activated", "--lang", "nl")
+    assert result.returncode == 1
+    assert "gemeente" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("persona", "tries", "blocked"),
     [("adult", 3, False), ("one-try", 1, False), ("blocked", 0, True)],
@@ -148,12 +205,58 @@ def test_pin_status(persona: str, tries: int, blocked: bool) -> None:
     assert json.loads(result.stdout) == {"triesLeft": tries, "blocked": blocked}
 
 
+#: What only the one or the other generation of card needs.
+LETTER = {"nl": "brief", "fr": "lettre", "de": "Brief", "en": "letter"}
+SINCE = "2021"
+
+
+@pytest.mark.parametrize("lang", LETTER)
+def test_a_blocked_card_says_what_to_do_by_its_generation(
+    lang: str, tmp_path: Path
+) -> None:
+    """1.7 needs the letter with the PUK code; cards since April 2021 have none."""
+    status = ["card", "pin-status", "--lang", lang]
+    new = run(*status, "--card", "virtual:blocked").stdout
+    assert SINCE in new
+    (tmp_path / "card.toml").write_text('applet = "1.7"\ntries = 0\n')
+    old = run(*status, "--card", f"virtual:{tmp_path}").stdout
+    assert LETTER[lang] in old
+    assert "PUK" in old
+    assert SINCE not in old
+    assert blocked_key("1.0") == blocked_key("1.1") == blocked_key("1.7")
+
+
 def test_an_unknown_reader_is_a_sentence_in_the_language() -> None:
     """--reader that fits none: exit code 1, said in Dutch."""
     result = run("card", "read", "--card", "virtual", "--reader", "zzz", "--lang", "nl")
     assert result.returncode == 1
     assert "kaartlezer" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_card_of_another_kind_is_named_by_its_atr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What kind of card it is can be looked up; nothing more is sent to it."""
+    profile = load_profile("adult")
+    card = Foreign(profile)
+    readers = VirtualReaders()
+    readers.insert(card)
+    monkeypatch.setattr("agent.commands.card.card_source", lambda _: BeidCards(readers))
+    assert cli.main(["card", "pin-status", "--lang", "en"]) == 1
+    assert profile.atr.hex().upper() in capsys.readouterr().err
+    assert set(card.seen) <= {INS.GET_CARD_DATA, INS.SELECT}
+
+
+class Foreign(VirtualCard):
+    """A card that knows none of our commands."""
+
+    seen: tuple[int, ...] = ()
+
+    def transmit(self, apdu: bytes | bytearray) -> bytes:
+        """Refuse everything."""
+        self.seen += (apdu[1],)
+        return b"\x6d\x00"
 
 
 def test_a_damaged_identity_file_is_a_clear_error(tmp_path: Path) -> None:
@@ -260,6 +363,51 @@ def test_trust_show_prints_the_constrained_ca(tmp_path: Path) -> None:
     assert not [file for file in folder.iterdir() if file.name.startswith("ca.key")]
 
 
+def test_of_several_first_starts_one_makes_the_certificate(tmp_path: Path) -> None:
+    """Processes that start together print the same CA."""
+    command = [sys.executable, "-m", "agent", "trust", "show"]
+    command += ["--data-dir", str(tmp_path)]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(4)
+    ]
+    shown = {process.communicate(timeout=60)[0] for process in processes}
+    assert len(shown) == 1
+    assert b"BEGIN CERTIFICATE" in shown.pop()
+
+
+def _stored(data_dir: Path, age_days: int) -> dict[str, bytes]:
+    """Store a certificate of this age; return the files."""
+    host.make_private_dir(data_dir / "tls")
+    now = datetime.datetime.now(datetime.UTC)
+    issued = certs.issue(now=lambda: now - datetime.timedelta(days=age_days))
+    tls.store(issued, data_dir / "tls")
+    return _files(data_dir / "tls")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("age_days", "code"), [(750, 0), (801, 1)])
+def test_trust_show_renews_nothing_while_an_agent_runs(
+    age_days: int, code: int, tmp_path: Path
+) -> None:
+    """What is shown is what the agent uses; one that has expired is a sentence."""
+    before = _stored(tmp_path, age_days)
+    agent = Instance(tmp_path)
+    try:
+        agent.publish(27410, {})
+        result = run("trust", "show", "--data-dir", str(tmp_path), "--lang", "en")
+    finally:
+        agent.close()
+    assert result.returncode == code
+    assert _files(tmp_path / "tls") == before
+    assert result.stdout.strip() == ("" if code else before["ca.pem"].decode().strip())
+    assert ("eid-agent quit" in result.stderr) is bool(code)
+    assert run("trust", "show", "--data-dir", str(tmp_path)).returncode == 0
+    assert _files(tmp_path / "tls") != before  # nobody runs any more: renewed
+
+
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     """A key file of mode 0644, or a link, is not used and not silently replaced."""
     assert run("trust", "show", "--data-dir", str(tmp_path)).returncode == 0
@@ -327,6 +475,17 @@ def test_the_log_of_a_whole_run_holds_no_pin_and_no_person(tmp_path: Path) -> No
     assert found == []
 
 
+# --- what stands twice, so that --help loads little ----------------------------------
+
+
+def test_the_command_lines_own_tables_are_those_of_the_program() -> None:
+    """Languages, personas and the virtual reader's place."""
+    assert cli.LANGUAGES == texts.LANGUAGES
+    assert ", ".join(PERSONAS) == cli.PERSONAS
+    options = cli.parser().parse_args(["virtual-card"])
+    assert options.vpcd == (DEFAULT_HOST, DEFAULT_PORT)
+
+
 # --- languages, streams, signals -----------------------------------------------------
 
 
@@ -361,6 +520,34 @@ def test_a_failure_is_one_sentence_in_the_language(
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "lang"),
+    [
+        ("Dutch_Belgium", "nl"),
+        ("French_Belgium", "fr"),
+        ("German_Germany", "de"),
+        ("English_United Kingdom", "en"),
+        ("nl_BE", "nl"),
+        ("Danish_Denmark", "en"),
+        (None, "en"),
+    ],
+)
+def test_a_system_without_these_variables_has_a_locale_all_the_same(
+    name: str | None, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows and macOS set none; Windows calls its locales by English names.
+
+    What Python would say there is made up: these tests run on Linux.
+    """
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(locale, "getlocale", lambda: (name, "1252"))
+    assert cli.language(None) == lang
+    monkeypatch.setenv("LANG", "fr_BE.UTF-8")
+    assert cli.language(None) == "fr"
+    assert cli.language("de") == "de"
+
+
 def _shell(line: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     """Run a shell line in which $AGENT is the program."""
     return subprocess.run(
@@ -378,7 +565,7 @@ def _shell(line: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     [
         ("$AGENT card read --card virtual --json | true", 1),
         ("$AGENT card read --card virtual --json > /dev/full", 1),
-        ("$AGENT card read --card virtual >&-", 0),
+        ("$AGENT card read --card virtual >&-", 1),
         ("$AGENT card read --card virtual <&-", 0),
         ("$AGENT card read --card virtual 2>&-", 0),
         ("$AGENT quit --data-dir /nonexistent 2>&-", 1),
@@ -433,7 +620,7 @@ def test_help_and_version_load_nothing_heavy(command: list[str]) -> None:
 def test_a_signal_ends_the_agent_in_order(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    """Exit code 0, nothing complained of, and only lock and certificate stay."""
+    """Exit code 0, nothing complained of, and only lock and certificates stay."""
     with started(
         "run", "--card", "virtual", "--ui", "terminal", "--data-dir", str(tmp_path)
     ) as agent:
@@ -441,7 +628,8 @@ def test_a_signal_ends_the_agent_in_order(
         agent.process.send_signal(number)
         assert agent.process.wait(20) == 0
         assert agent.errors() == ""
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["agent.lock", "tls"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["agent.lock", "certificates", "tls"]
 
 
 def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:
@@ -478,6 +666,55 @@ def test_a_stuck_pcsc_service_stops_neither_answers_nor_the_end(
                 pass
             assert (call.status, call.body["code"]) == (424, "pcsc-unavailable")
             assert agent.end() == 0
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_asked_for_windows_it_says_why_it_asks_in_the_terminal(
+    command: str, tmp_path: Path
+) -> None:
+    """`--ui desktop` (also the default) falls back, and the question comes."""
+    more = {
+        "run": ["--card", "virtual", "--data-dir", str(tmp_path)],
+        "demo": ["--no-browser"],
+    }[command]
+    with started(command, "--ui", "desktop", "--lang", "en", *more) as agent:
+        port, ca = agent.port(), tmp_path / "tls" / "ca.pem"
+        if command == "demo":
+            ca = Path(re.search("ca: (.*)\n", agent.until("test PIN: 1234\n"))[1])
+        with ask_login(port, ca) as login:
+            agent.until("PIN: $")
+            agent.type("1234")
+        assert login.status == 200
+        assert agent.end() == 0
+        assert agent.errors().count("Windows come in a later version") == 1
+
+
+def test_a_virtual_card_wakes_the_service_before_it_looks_for_its_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """systemd starts pcscd, and with it the virtual reader, at the first call.
+
+    The service is a stand-in: its first call makes the reader's port listen.
+    """
+    with socket.socket() as port, contextlib.ExitStack() as stack:
+        port.bind(("127.0.0.1", 0))
+
+        class Sleeping:
+            def readers(self) -> tuple[()]:
+                port.listen()
+                hang_up = threading.Thread(target=lambda: port.accept()[0].close())
+                hang_up.start()
+                stack.callback(hang_up.join)
+                return ()
+
+        monkeypatch.setattr(virtual_card, "card_source", lambda _: Sleeping())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            stack.callback(signal.signal, number, signal.getsignal(number))
+        place = f"127.0.0.1:{port.getsockname()[1]}"
+        options = cli.parser().parse_args(["virtual-card", "--vpcd", place])
+        with pytest.raises(Failure) as caught:
+            virtual_card.main(options)
+    assert "hung up" in caught.value.sentence("en")  # so it had been there
 
 
 def test_a_stopped_agent_makes_quit_fail(tmp_path: Path) -> None:

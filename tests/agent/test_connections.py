@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import socket
@@ -11,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 
 from agent import connections
-from agent.connections import PortTaken, bind
+from agent.connections import PortRefused, PortTaken, bind
 from tests.agent.people import PORTAL, running
 
 OWN = f"Host: localhost:{{port}}\r\nOrigin: {PORTAL}\r\nX-EID-Agent: 1\r\n"
@@ -95,6 +96,74 @@ async def test_a_body_that_cannot_be_read_is_refused_readably(
     assert f"Access-Control-Allow-Origin: {PORTAL}" in headers
 
 
+# --- expecting -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expected", ["foo", "100-continue"])
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/identity", "/v1/nowhere"])
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ("Host: evil.example\r\n", 421, "host-refused"),
+        ("Host: localhost:{port}\r\n", 403, "origin-refused"),
+    ],
+)
+async def test_what_is_expected_is_not_looked_at_before_the_gate(
+    headers: str, status: int, code: str, path: str, expected: str
+) -> None:
+    """Neither `100 Continue` nor a text of aiohttp's for who may not ask at all."""
+    raw = f"POST {path} HTTP/1.1\r\n{headers}Expect: {expected}\r\n\r\n"
+    async with running("adult") as agent:
+        answer, sent, body = await _send(agent.port, raw)
+    assert (answer, json.loads(body)["code"]) == (status, code)
+    assert "Access-Control" not in sent
+
+
+@pytest.mark.parametrize("expected", ["foo", "100-continue\r\nExpect: foo"])
+async def test_only_100_continue_can_be_expected(expected: str) -> None:
+    """Behind the gate the page may read why."""
+    async with running("adult") as agent:
+        raw = f"{POST}Expect: {expected}\r\nContent-Length: 2\r\n\r\n"
+        answer, headers, body = await _send(agent.port, raw)
+    assert (answer, json.loads(body)["code"]) == (400, "invalid-request")
+    assert "application/problem+json" in headers
+    assert f"Access-Control-Allow-Origin: {PORTAL}" in headers
+
+
+async def test_a_body_that_waits_is_asked_for() -> None:
+    """`100 Continue` comes once, before the body and nothing else."""
+    async with running("adult") as agent:
+        reader, writer = await asyncio.open_connection("127.0.0.1", agent.port)
+        raw = f"{POST}Expect: 100-Continue\r\nContent-Length: 2\r\n\r\n"
+        writer.write(raw.format(port=agent.port).encode())
+        async with asyncio.timeout(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"{}")
+            assert (await reader.readline()).split()[1] == b"400"  # nothing included
+        writer.close()
+
+
+# --- bodies that do not end ----------------------------------------------------------
+
+
+async def test_a_body_that_does_not_come_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Never 408, which browsers repeat by themselves."""
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "_LINGER_SECONDS", 0.05)
+    async with running("adult") as agent:
+        reader, writer = await asyncio.open_connection("127.0.0.1", agent.port)
+        raw = f"{POST}Content-Length: 50\r\n\r\nx"
+        writer.write(raw.format(port=agent.port).encode())
+        async with asyncio.timeout(5):
+            answer = await reader.read()  # to the end of the connection
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"invalid-request" in answer
+
+
 async def test_two_origins_are_no_origin() -> None:
     """A second Origin header is refused, whatever it says."""
     async with running("adult") as agent:
@@ -120,6 +189,40 @@ def test_a_port_that_is_half_taken_is_not_used(monkeypatch: pytest.MonkeyPatch) 
             bind(None)
         with pytest.raises(PortTaken, match=str(taken)):
             bind(taken)
+
+
+def test_a_port_that_the_system_refuses_is_not_called_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A port below 1024, say: its owner must not be searched for. One of ours is
+    passed over. The system's refusal is faked, since root may use every port."""
+    genuine = connections._bind_one
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        free = probe.getsockname()[1]
+
+    def bind_one(family: int, address: str, port: int) -> socket.socket:
+        if port == 443:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return genuine(family, address, port)
+
+    monkeypatch.setattr(connections, "_bind_one", bind_one)
+    with pytest.raises(PortRefused, match="443"):
+        bind(443)
+    monkeypatch.setattr(connections, "PORTS", (443, free))
+    port, sockets = bind(None)
+    for listener in sockets:
+        listener.close()
+    assert port == free
+
+
+def test_any_free_port_is_the_same_on_both_addresses() -> None:
+    """As the demo's portal takes it."""
+    port, sockets = bind(0)
+    bound = [listener.getsockname()[:2] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    assert bound == [("127.0.0.1", port), ("::1", port)]
+    assert port > 0
 
 
 def test_both_addresses_are_bound_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:

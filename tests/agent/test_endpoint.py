@@ -6,6 +6,8 @@ import asyncio
 import base64
 import hashlib
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,7 +214,9 @@ async def test_status_tells_a_stranger_nothing_about_the_card() -> None:
     for persona in ("adult", ""):
         async with running(persona) as agent:
             seen.append((await agent.call("GET", "/v1/status")).body)
-            assert (await agent.call("GET", "/v1/readers")).status == 403
+            refused = await agent.call("GET", "/v1/readers")
+            assert (refused.status, refused.body["code"]) == (403, "user-denied")
+            assert "nobody was asked" in refused.body["detail"]
     assert seen == [{"api": ["v1"], "origin": "ask"}] * 2
 
 
@@ -383,6 +387,20 @@ async def test_a_card_that_cannot_log_in_asks_no_pin(
         assert agent.person.questions == []
 
 
+@pytest.mark.parametrize("applet", ["1.0", "1.1"])
+async def test_an_old_card_is_refused_with_its_reason(
+    applet: str, tmp_path: Path
+) -> None:
+    """Read only: its keys are no longer accepted, and a VERIFY without data costs."""
+    (tmp_path / "card.toml").write_text(f'applet = "{applet}"\n')
+    async with running(str(tmp_path)) as agent:
+        answer = await agent.login()
+        assert (answer.status, answer.body["code"]) == (424, "unsupported-card")
+        assert applet in answer.body["detail"]
+        assert agent.person.questions == []
+        assert agent.cards[0].tries_left == 3
+
+
 async def test_no_reader_is_told_from_no_card() -> None:
     """Without any reader: `no-reader`."""
     async with running("") as agent:
@@ -496,3 +514,32 @@ async def test_another_card_at_the_last_moment_gets_no_pin() -> None:
         answer = await agent.login()
         assert answer.body["code"] in ("card-changed", "card-removed")
         assert other.tries_left == 3
+
+
+# --- a card whose certificate cannot be read -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("a003020102", "a003020103"),  # X.509 has no version 4
+        ("a003020102", "a003020202"),
+        ("3082", "3083"),
+    ],
+)
+async def test_a_certificate_that_cannot_be_read_spends_no_try(
+    good: str, bad: str
+) -> None:
+    """`card-unreadable` before any question, never an internal error."""
+    profile = load_profile("adult")
+    spoiled = profile.files[EF.AUTHENTICATION].replace(
+        bytes.fromhex(good), bytes.fromhex(bad), 1
+    )
+    files = {**profile.files, EF.AUTHENTICATION: spoiled}
+    async with running("") as agent:
+        card = VirtualCard(replace(profile, files=files))
+        agent.readers.insert(card)
+        answer = await agent.login()
+        assert (answer.status, answer.body["code"]) == (424, "card-unreadable")
+        assert agent.person.questions == []
+        assert card.tries_left == 3

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -63,6 +65,51 @@ def test_a_data_folder_that_is_not_ours_alone_is_refused(
             path.chmod(0o1777)
     with pytest.raises(OSError, match=r"data"):
         host.make_data_dir(path)
+
+
+def _group(name: str, number: int, *members: str) -> grp.struct_group:
+    return grp.struct_group((name, "x", number, list(members)))
+
+
+@pytest.mark.parametrize(
+    ("group", "refused"),
+    [
+        (("someone",), False),
+        (("someone", "someone"), False),
+        (("someone", "other"), True),
+        (("staff",), True),
+        (None, True),
+    ],
+)
+def test_a_folder_that_a_group_can_write_to_must_be_of_one_person(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    group: tuple[str, ...] | None,
+    refused: bool,
+) -> None:
+    """Debian's private groups (umask 002) will do; one with other people will not.
+
+    The tables of users and groups are made up, since a test cannot add to the real.
+    """
+    path = tmp_path / "data"
+    path.mkdir()
+    path.chmod(0o775)
+    number = path.stat().st_gid
+    user = pwd.struct_passwd(("someone", "x", os.getuid(), number, "", "/", "/bin/sh"))
+
+    def find(wanted: int) -> grp.struct_group:
+        if group is None or wanted != number:
+            raise KeyError
+        return _group(group[0], number, *group[1:])
+
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: user)
+    monkeypatch.setattr(grp, "getgrgid", find)
+    if refused:
+        with pytest.raises(PermissionError, match=r"group .*data"):
+            host.make_data_dir(path)
+    else:
+        host.make_data_dir(path)
+    assert _mode(path) == 0o775
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")

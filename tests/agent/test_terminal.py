@@ -16,7 +16,10 @@ from pathlib import Path
 import pytest
 
 from agent.texts import LANGUAGES, catalogue
-from agent.ui.words import one_line, quoted
+from agent.ui import Login
+from agent.ui.terminal import TerminalInterface
+from agent.words import one_line, quoted
+from cardio.card import PinEntry
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
 
@@ -40,6 +43,8 @@ def test_login_asks_the_pin_again_until_it_is_one(
             assert "portal.example" in question
             assert "Tries left: 3" in question
             agent.type(line)
+            hint = agent.until(".\n$").lstrip("\n")
+            assert hint == "A PIN has 4 to 12 digits; the card was sent nothing.\n"
         agent.until("PIN: $")
         agent.type("1234")
     assert call.status == 200
@@ -55,7 +60,10 @@ def test_identity_names_site_data_and_purpose(agent: Program, tmp_path: Path) ->
             assert "national number" in question
             assert "\"say 'y' PIN:\"" in question
             assert "TEST" in question
+            for part in ("sex", "numbers of card and chip", "special status"):
+                assert part in question
             agent.type("perhaps")
+            assert agent.until("no.\n$") == "\nType y for yes or n for no.\n"
             agent.until(r"\[y/n\] $")
             agent.type(answer)
         assert call.status == status
@@ -71,6 +79,32 @@ def test_a_special_run_says_so_in_its_questions(tmp_path: Path) -> None:
             question = program.until("PIN: $")
             program.type("1234")
     assert "[DEVELOPER MODE] [allowed by --allow-origin] portal.example" in question
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("entry", [PinEntry.MODULE, PinEntry.READER])
+@pytest.mark.parametrize(("line", "agreed"), [(b"y\n", True), (b"n\n", False)])
+async def test_a_pin_that_is_typed_elsewhere_is_one_yes_or_no(
+    monkeypatch: pytest.MonkeyPatch,
+    lang: str,
+    entry: PinEntry,
+    line: bytes,
+    agreed: bool,
+) -> None:
+    """Names the site and the tries; no line asks for a PIN here."""
+    reading, writing = os.pipe()
+    os.write(writing, line)
+    shown: list[str] = []
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "w"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        question = Login("https://portal.example", 2, lang, virtual=False)
+        terminal = TerminalInterface(shown.append)
+        assert await terminal.login_elsewhere(question, entry) is agreed
+    words = "".join(shown).rstrip("\n")
+    assert words.endswith("[y/n] ")
+    assert "portal.example" in words
+    assert ": 2." in words
+    assert "PIN: " not in words
 
 
 def test_end_of_input_cancels(agent: Program, tmp_path: Path) -> None:
@@ -212,7 +246,21 @@ def test_catalogues_are_complete_and_alike() -> None:
             assert set(re.findall(r"{\w+}", text)) == wanted, (lang, key)
     for lang in LANGUAGES:
         words = catalogue(lang)
-        for key in ("consent", "login-last-try"):
+        for key in (
+            "consent",
+            "login-last-try",
+            "login-module",
+            "login-reader",
+            "change-last-try",
+            "change-on-reader",
+        ):
             assert words[key].endswith("[y/n] ")
-        assert words["login-pin"].endswith("PIN: ")
+        for key in (
+            "login-pin",
+            "change-old",
+            "change-new",
+            "change-again",
+            "change-differ",
+        ):
+            assert words[key].endswith(" PIN: ")
         assert words["choose"].endswith("[1-{count}] ")

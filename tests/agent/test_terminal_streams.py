@@ -108,13 +108,11 @@ async def test_every_question_is_one_line(pipe: Keys) -> None:
     assert await interface.consent(CONSENT)
     (await interface.login_pin(LOGIN)).wipe()
     lines = "".join(pipe.shown).split("\n")
-    assert [line.rpartition(" ")[0][-5:] for line in lines[:4]] == [
-        "[y/n]",
-        "[y/n]",
-        " PIN:",
-        " PIN:",
-    ]
-    assert lines[4:] == [""]
+    questions = [line[-6:].strip() for line in lines if line.endswith(" ")]
+    assert questions == ["[y/n]", "[y/n]", "PIN:", "PIN:"]
+    hints = [line for line in lines if line and not line.endswith(" ")]
+    assert hints == [lines[1], lines[4]]  # each before its question's second time
+    assert lines[6:] == [""]
 
 
 async def test_a_late_line_answers_nothing_else(pipe: Keys) -> None:
@@ -207,6 +205,20 @@ async def test_a_choice_is_one_of_the_numbers(pipe: Keys, line: bytes) -> None:
     question = Choice(SITE, ("Reader A", "Reader B"), "en", False)
     assert await pipe.interface().choose(question) == 1
     assert len([words for words in pipe.shown if words.endswith("[1-2] ")]) == 2
+
+
+async def test_a_choice_names_the_test_cards(pipe: Keys) -> None:
+    """Where others are among them, each by itself; else the whole question."""
+    pipe.type(b"1\n1\n")
+    names = ("Reader A", "Reader B")
+    for tests in ((False, True), (True, True)):
+        question = Choice(SITE, names, "en", all(tests), test_cards=tests)
+        await pipe.interface().choose(question)
+    one, both = (words for words in pipe.shown if words.endswith("[1-2] "))
+    assert '1 "Reader A", 2 [TEST CARD] "Reader B"' in one
+    assert not one.startswith("[TEST CARD]")
+    assert both.startswith("[TEST CARD] ")
+    assert both.count("TEST CARD") == 1
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -105,6 +105,34 @@ def test_windows_stay_in_the_user_interface() -> None:
     assert all(name.startswith("agent.ui") for name in _importers("PySide6"))
 
 
+#: Who may ask which system this is: one file a system below agent.host, what chooses
+#: among such files, and what a system does differently in one place alone.
+_MAY_ASK_THE_SYSTEM = {
+    "agent.demo.browser",  # where browsers are, and how they end
+    "agent.host",
+    "agent.host._posix",
+    "agent.host._windows",
+    "agent.ui.terminal",
+    "agent.ui.terminal_posix",
+    "agent.ui.terminal_windows",
+    "cardio.pcsc",  # macOS' PC/SC does not tell of new readers
+    "cardio.virtual.cache",  # the place of caches; cardio cannot ask agent.host
+}
+
+
+def test_few_modules_ask_which_system_this_is() -> None:
+    """What differs between systems is found in these, and nowhere else."""
+    asking = {
+        _module(path)
+        for path in SOURCES
+        if re.search(
+            r"\bsys\.platform\b|\bos\.name\b|\bplatform\.system\b",
+            path.read_text(encoding="utf-8"),
+        )
+    }
+    assert asking == _MAY_ASK_THE_SYSTEM
+
+
 def test_cardio_knows_no_http_and_no_event_loop() -> None:
     """Whatever the import statement looks like and wherever it stands."""
     banned = {"agent", "aiohttp", "asyncio", "http", "urllib", "ssl", "tkinter"}

@@ -28,6 +28,13 @@ from cardio.files import APPLET_AID
             "0020000108241234FFFFFFFFFF",
         ),
         (apdu.verify_status(), "0020000100"),
+        (
+            apdu.change_reference_data(
+                bytearray.fromhex("241234FFFFFFFFFF"),
+                bytearray.fromhex("2512345FFFFFFFFF"),
+            ),
+            "0024000110241234FFFFFFFFFF2512345FFFFFFFFF",
+        ),
         (apdu.mse_set(0x02, 0x82), "002241B6050480028482"),
         (apdu.pso_cds(bytes(48)), "002A9E9A30" + "00" * 48),
         (apdu.log_off(), "80E60000"),
@@ -51,6 +58,9 @@ def test_verify_takes_a_whole_block_only() -> None:
     """A block of another length would be counted as a wrong PIN by the card."""
     with pytest.raises(ValueError, match="8 bytes"):
         apdu.verify(bytearray(7))
+    for old, new in ((7, 8), (8, 9)):
+        with pytest.raises(ValueError, match="8 bytes"):
+            apdu.change_reference_data(bytearray(old), bytearray(new))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ import pytest
 
 from cardio import apdu
 from cardio.apdu import INS, Response
-from cardio.beid.algorithms import ES384
+from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
 from cardio.beid.card import BeidCard
-from cardio.card import Expected
+from cardio.card import Expected, PinEntry
 from cardio.channel import Apdu
 from cardio.errors import (
     CardBusy,
@@ -30,10 +31,12 @@ from cardio.errors import (
     ServiceUnavailable,
 )
 from cardio.files import ATR_1_8, EF, Key
+from cardio.part10 import Feature, Keypad
 from cardio.pin import Pin
 from cardio.readers import ReaderState
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
+from tests.cardio.fake_pinpad import fill, read_order
 from tests.rig.pcscd import Pcscd
 
 pcsc = pytest.importorskip("cardio.pcsc", reason="pyscard is not installed")
@@ -212,6 +215,122 @@ def test_the_pin_is_wiped_at_the_rim(
     assert not any(any(command) for command in kept)
 
 
+class FakePinPadDriver:
+    """What a driver of a reader with keys does in SCardControl, played by a script.
+
+    No real one was at hand. It sends the command that it was given to the real card,
+    with the digits of a test PIN in it.
+    """
+
+    TABLE = bytes.fromhex("06 04 4233AA06 07 04 4233AA07")
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.orders: list[tuple[int, bytes]] = []
+        #: Set to hold the person's fingers back.
+        self.types = threading.Event()
+        self.types.set()
+        monkeypatch.setattr(pcsc.scard, "SCardControl", self.control)
+        monkeypatch.setattr(pcsc.scard, "SCardGetAttrib", self.attribute)
+
+    def control(self, card: object, code: int, data: list[int]) -> object:
+        """Tell the features, or have a PIN typed."""
+        if code == pcsc.scard.SCARD_CTL_CODE(3400):
+            return 0, list(self.TABLE)
+        self.orders.append((code, bytes(data)))
+        self.types.wait(20)
+        feature = Feature(code & 0xFF)
+        order = read_order(feature, bytes(data))
+        for offset, digits in zip(order.offsets, ("1234", "4321"), strict=False):
+            fill(order, offset, digits)
+        command = list(order.command)
+        return pcsc.scard.SCardTransmit(card, pcsc.scard.SCARD_PCI_T0, command)
+
+    def attribute(self, _card: object, attribute: int) -> object:
+        """Tell the firmware, 5.06 and a build number."""
+        assert attribute == pcsc.scard.SCARD_ATTR_VENDOR_IFD_VERSION
+        return 0, list((0x05060001).to_bytes(4, sys.byteorder))
+
+
+@pytest.mark.parametrize(("persona", "row"), [("adult", ES384), ("adult-1.7", RS256)])
+def test_a_reader_with_keys_is_found_and_used(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, persona: str, row: SignatureAlgorithm
+) -> None:
+    """The table's control codes are those that are called; the card does the rest."""
+    driver = FakePinPadDriver(monkeypatch)
+    with pcscd.card(persona) as played:
+        readers = pcsc.PcscReaders()
+        assert all(state.pin_pad for state in readers.readers())
+        channel = readers.connect(pcscd.reader)
+        assert channel.keypad == Keypad(frozenset(Feature), (5, 6))
+        card = BeidCard(channel)
+        serial = card.recognise().chip_serial
+        assert card.pin_entry is PinEntry.READER
+        expected, digest = Expected(serial, 3), bytes(row.digest_size)
+        signature = card.sign(Key.NON_REPUDIATION, row, digest, None, expected)
+        assert len(signature) == row.signature_size
+        card.change_pin(None, None, expected)
+        with pytest.raises(PinIncorrect):
+            card.sign(Key.AUTHENTICATION, row, digest, None, expected)
+        channel.close()
+        assert played.count(INS.CHANGE_REFERENCE_DATA) == 1
+    assert [code for code, _ in driver.orders] == [0x4233AA06, 0x4233AA07, 0x4233AA06]
+
+
+def test_a_person_may_take_longer_than_a_card(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typing on the reader has its own limit: the card's would give up too early."""
+    driver = FakePinPadDriver(monkeypatch)
+    driver.types.clear()
+    with pcscd.card("adult"):
+        channel = pcsc.PcscReaders(apdu_seconds=0.3).connect(pcscd.reader)
+        card = BeidCard(channel)
+        expected = Expected(card.recognise().chip_serial, 3)
+        threading.Timer(0.6, driver.types.set).start()
+        signature = card.sign(Key.AUTHENTICATION, ES384, bytes(48), None, expected)
+        assert len(signature) == 96
+        channel.close()
+
+
+def test_a_reader_without_keys_says_so(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No table, another table or an error: the PIN is typed on the computer."""
+    with pcscd.card("adult"):
+        for code, table in ((0, []), (0, [1, 4, 0, 0, 0, 6]), (0x8010001F, [])):
+            answer = (code, table)
+            monkeypatch.setattr(
+                pcsc.scard, "SCardControl", lambda *_, answer=answer: answer
+            )
+            readers = pcsc.PcscReaders()
+            assert not any(state.pin_pad for state in readers.readers())
+            channel = readers.connect(pcscd.reader)
+            assert channel.keypad is None
+            assert BeidCard(channel).pin_entry is PinEntry.TYPED
+            with pytest.raises(CardUnreadable):
+                channel.enter_pin(Feature.VERIFY_PIN_DIRECT, b"", 1.0)
+            channel.close()
+
+
+def test_a_pin_wiped_while_it_waits_is_sent_as_it_was(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupted caller wipes its buffer: the card must not see zeros instead."""
+    with pcscd.card("adult") as played:
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        command = apdu.verify(Pin(bytearray(b"1234")).block())
+        run = pcsc.Worker.run
+
+        def wiped_before(worker: object, work: object, seconds: float) -> object:
+            command[:] = bytes(len(command))
+            return run(worker, work, seconds)
+
+        monkeypatch.setattr(pcsc.Worker, "run", wiped_before)
+        assert channel.transmit(command).sw == 0x9000
+        assert played.tries_left == 3
+        channel.close()
+
+
 def test_names_and_empty_readers(pcscd: Pcscd) -> None:
     """A name that no reader has, and a reader without a card."""
     with pytest.raises(NoReader):
@@ -252,20 +371,23 @@ def test_a_card_that_another_program_keeps_is_busy_and_left_alone(
         theirs.close()
 
 
-def test_a_reader_that_another_program_has_alone_is_busy(pcscd: Pcscd) -> None:
+def test_a_reader_that_another_program_has_alone_is_busy(own_pcscd: Pcscd) -> None:
     """Connected to exclusively, as some card daemons do."""
     scard = pcsc.scard
-    with pcscd.card():
+    with own_pcscd.card():
         _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
         code, card, _ = scard.SCardConnect(
-            context, pcscd.reader, scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0
+            context,
+            own_pcscd.reader,
+            scard.SCARD_SHARE_EXCLUSIVE,
+            scard.SCARD_PROTOCOL_T0,
         )
         assert code == scard.SCARD_S_SUCCESS
         with pytest.raises(CardBusy):
-            pcsc.PcscReaders().connect(pcscd.reader)
+            pcsc.PcscReaders().connect(own_pcscd.reader)
         scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
         scard.SCardReleaseContext(context)
-        pcsc.PcscReaders().connect(pcscd.reader).close()
+        pcsc.PcscReaders().connect(own_pcscd.reader).close()
 
 
 def _pin_block() -> bytearray:

@@ -89,3 +89,13 @@ def test_a_pin_is_not_shown_copied_or_stored() -> None:
     for leak in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError):
             leak(pin)
+
+
+@given(digits, digits)
+def test_two_pins_are_the_same_by_their_digits(one: str, other: str) -> None:
+    """How a new PIN that was typed twice is compared; wiping makes them unlike."""
+    first, again = Pin(bytearray(one.encode())), Pin(bytearray(one.encode()))
+    assert first.same_as(again)
+    assert first.same_as(Pin(bytearray(other.encode()))) == (one == other)
+    again.wipe()
+    assert not first.same_as(again)

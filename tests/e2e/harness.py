@@ -254,6 +254,15 @@ async def chromium(
                 await context.close()
 
 
+async def grant(page: Page, origin: str) -> None:
+    """Let pages of an origin reach this computer, in the person's place."""
+    session = await page.context.new_cdp_session(page)
+    await session.send(
+        "Browser.grantPermissions",
+        {"permissions": ["loopbackNetwork"], "origin": origin},
+    )
+
+
 @contextlib.asynccontextmanager
 async def visit(
     *arguments: str, env: Mapping[str, str] | None = None

@@ -85,7 +85,11 @@ async def test_the_last_try_is_asked_for_and_blocks() -> None:
 @pytest.mark.parametrize(
     ("persona", "code", "words"),
     [
-        ("blocked", "pin-blocked", ["gemeente", "april 2021", "PUK"]),
+        (
+            "blocked",
+            "pin-blocked",
+            ["gemeente", "april 2021 of later", "Is je kaart ouder", "PUK"],
+        ),
         ("kids", "no-certificate", ["certificaat", "Kids-ID"]),
         ("expired", "certificate-expired", ["vervallen", "nieuwe identiteitskaart"]),
     ],
@@ -119,12 +123,39 @@ async def test_the_person_says_no() -> None:
         await visitor.demo.program.question()
         await visitor.demo.program.answer("n")
         await visitor.state("error", "user-denied")
-        assert "gestopt" in await visitor.text()
+        text = await visitor.text()
+        assert "gestopt" in text
+        assert "we je naam en je rijksregisternummer, en niets anders" in text
+        assert await visitor.page.locator("#logout").is_visible()
         await visitor.click("Probeer opnieuw")
         assert (await visitor.demo.program.question()).endswith("[y/n] ")
         await visitor.demo.program.answer("y")
         await visitor.state("data")
         assert visitor.posts().count("POST /v1/authenticate") == 1
+
+
+async def test_the_card_can_be_read_again() -> None:
+    """From the page with the data; what was read before is named if that fails."""
+    async with visit() as visitor:
+        await visitor.to_data()
+        await visitor.click("Lees mijn kaart opnieuw")
+        assert (await visitor.demo.program.question()).endswith("[y/n] ")
+        await visitor.demo.program.answer("y")
+        await visitor.state("data")
+        await visitor.click("Lees mijn kaart opnieuw")
+        await visitor.demo.program.question()
+        await visitor.click("Stoppen")
+        await visitor.state("error", "user-cancelled")
+        assert "je adres van daarnet" in await visitor.text()
+        assert visitor.posts().count("POST /v1/authenticate") == 1
+
+
+async def test_what_a_visitor_needs_fits_the_card() -> None:
+    """A demo with a virtual card asks for no reader at this computer."""
+    async with visit() as visitor:
+        text = await visitor.text()
+        assert "een eigen kaart of kaartlezer is niet nodig" in text
+        assert "een kaartlezer aan deze computer" not in text
 
 
 async def test_stopping_on_the_page_ends_the_question() -> None:
@@ -134,6 +165,7 @@ async def test_stopping_on_the_page_ends_the_question() -> None:
         await visitor.demo.program.question()
         await visitor.click("Stoppen")
         await visitor.state("error", "user-cancelled")
+        assert "We hebben niets van je bewaard" in await visitor.text()
         await visitor.demo.program.expect("voorbij")
         await visitor.click("Probeer opnieuw")
         assert (await visitor.demo.program.question()).endswith("PIN: ")
@@ -147,7 +179,7 @@ async def test_the_agent_ends_while_the_page_waits() -> None:
         await visitor.demo.program.stop(signal.SIGKILL)
         await visitor.state("error", "agent-unavailable")
         text = await visitor.text()
-        assert "Start de eID-agent" in text
+        assert "Start de demo opnieuw" in text
 
 
 async def test_the_agent_is_not_there() -> None:

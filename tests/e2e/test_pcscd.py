@@ -93,9 +93,22 @@ async def test_the_service_for_readers_is_gone(own_pcscd: Pcscd) -> None:
     async with visit(*PCSC) as visitor:
         own_pcscd.stop()
         await visitor.click("Aanmelden met eID")
-        await visitor.page.wait_for_selector('main[data-state="error"]')
-        code = await visitor.page.locator("main").get_attribute("data-code")
-        assert code in ("pcsc-unavailable", "no-reader")
+        await visitor.state("error", "pcsc-unavailable")
+
+
+@pytest.mark.parametrize("persona", [(), ("--persona", "adult-1.7")])
+async def test_the_demo_puts_in_its_own_card(
+    pcscd: Pcscd, persona: tuple[str, ...]
+) -> None:
+    """With an empty reader, to the receipt; the card is gone when the demo is."""
+    vpcd = f"127.0.0.1:{pcscd.port}"
+    async with visit("--card", "pcsc", "--vpcd", vpcd, *persona) as visitor:
+        pcscd.wait_for_card(present=True)
+        await visitor.to_data()
+        await visitor.click("Ja, ik wil op de wachtlijst blijven")
+        await visitor.state("receipt")
+        assert await visitor.demo.program.stop() == 0
+        pcscd.wait_for_card(present=False)
 
 
 class PulledCard(RecordedCard):
@@ -121,7 +134,9 @@ async def test_the_card_is_pulled_out_during_the_read(pcscd: Pcscd) -> None:
             card.hand = pull
             await visitor.demo.program.answer("y")
             await visitor.state("error", "card-removed")
-            assert "uit de lezer gehaald" in await visitor.text()
+            text = await visitor.text()
+            assert "uit de lezer gehaald" in text
+            assert "naam en je rijksregisternummer, en niets anders" in text
             assert "WL-" not in await visitor.page.content()
             pcscd.wait_for_card(present=False)
             with pcscd.card() as back:

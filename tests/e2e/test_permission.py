@@ -7,9 +7,8 @@ tried without clicking.
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Page
 
-from tests.e2e.harness import Demo, Visitor, chromium, demo, needs_chromium
+from tests.e2e.harness import Demo, Visitor, chromium, demo, grant, needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -19,15 +18,6 @@ def _public(running: Demo) -> str:
     port = running.portal.rstrip("/").rpartition(":")[2]
     places = f"127.0.0.1:{port}=public,[::1]:{port}=public"
     return f"--ip-address-space-overrides={places}"
-
-
-async def _grant(page: Page, running: Demo) -> None:
-    """Answer Allow in the person's place."""
-    session = await page.context.new_cdp_session(page)
-    await session.send(
-        "Browser.grantPermissions",
-        {"permissions": ["loopbackNetwork"], "origin": running.portal.rstrip("/")},
-    )
 
 
 async def test_a_refused_permission_is_explained() -> None:
@@ -52,6 +42,6 @@ async def test_a_granted_permission_leads_to_the_data() -> None:
         chromium(running.endpoints, _public(running)) as context,
     ):
         visitor = Visitor(context.pages[0], running)
-        await _grant(visitor.page, running)
+        await grant(visitor.page, running.portal.rstrip("/"))
         await visitor.open()
         await visitor.to_data()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import io
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -138,16 +140,120 @@ def test_nothing_is_called_when_nothing_is_missing(
 
 
 @posix
+@pytest.mark.parametrize(
+    ("sudo", "line"),
+    [
+        (
+            False,
+            "\n  su - -c 'apt-get update && "
+            "apt-get install --yes --no-install-recommends pcscd'",
+        ),
+        (
+            True,
+            "\n  sudo apt-get update && "
+            "sudo apt-get install --yes --no-install-recommends pcscd",
+        ),
+    ],
+)
 def test_without_root_it_prints_the_exact_command(
-    bootstrap: ModuleType, programs: Path, monkeypatch: pytest.MonkeyPatch
+    bootstrap: ModuleType,
+    programs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sudo: bool,
+    line: str,
 ) -> None:
-    """No sudo, no root: a person can copy the line."""
+    """A person can copy the line: with sudo, which cannot ask here, or without it."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     program(programs, "dpkg-query")
+    if sudo:
+        program(programs, "sudo", status=1)
     with pytest.raises(bootstrap.SetupError) as caught:
         bootstrap.need_packages(["pcscd"])
-    command = "sudo apt-get install --yes --no-install-recommends pcscd"
-    assert command in str(caught.value)
+    assert str(caught.value).endswith(line)
+
+
+@pytest.fixture
+def own_service(
+    bootstrap: ModuleType,
+    programs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A machine without systemd whose PC/SC service would listen at this path."""
+    monkeypatch.delenv("PCSCLITE_CSOCK_NAME", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(bootstrap, "SYSTEMD", tmp_path / "no systemd")
+    monkeypatch.setattr(bootstrap, "PCSCD_SOCKET", tmp_path / "pcscd.comm")
+    (programs / "kill").symlink_to("/bin/kill")
+    return tmp_path / "pcscd.comm"
+
+
+@posix
+@pytest.mark.usefixtures("own_service")
+def test_a_pcscd_that_ends_at_once_is_what_the_person_reads(
+    bootstrap: ModuleType, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that something else failed on the way out; nothing is killed any more."""
+    program(programs, "pcscd", status=1)
+    (programs / "kill").unlink()
+    program(programs, "kill")
+    with pytest.raises(bootstrap.SetupError, match="pcscd does not start"):  # noqa: SIM117
+        with bootstrap.pcscd():
+            pytest.fail("there is no service")
+    assert calls(programs) == ["pcscd --foreground"]
+
+
+@posix
+def test_a_pcscd_of_the_demos_own_ends_with_it(
+    bootstrap: ModuleType, programs: Path, own_service: Path
+) -> None:
+    """It answers while the block runs, and is gone afterwards."""
+    (programs / "pcscd").write_text(
+        f"#!{sys.executable}\n"
+        "import socket\n"
+        "service = socket.socket(socket.AF_UNIX)\n"
+        f"service.bind({str(own_service)!r})\n"
+        "service.listen()\n"
+        "while True: service.accept()\n",
+        encoding="utf-8",
+    )
+    (programs / "pcscd").chmod(0o755)
+    with bootstrap.pcscd():
+        assert bootstrap._answers(own_service)
+    assert not bootstrap._answers(own_service)
+
+
+@posix
+def test_a_pcscd_that_runs_is_left_alone(
+    bootstrap: ModuleType, programs: Path, own_service: Path
+) -> None:
+    """Nothing is started and nothing is ended."""
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(str(own_service))
+        service.listen()
+        with bootstrap.pcscd():
+            pass
+        assert bootstrap._answers(own_service)
+    assert not (programs.parent / "log").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_tests_without_a_browser_are_said_aloud(
+    bootstrap: ModuleType,
+    programs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    there: bool,
+) -> None:
+    """Where Chromium is no Debian package its tests skip; green must not hide it."""
+    for name in ("need_packages", "need_venv", "need_python_packages", "checks"):
+        monkeypatch.setattr(bootstrap, name, lambda *_: [])
+    if there:
+        program(programs, "chromium")
+    assert bootstrap.test([]) == 0
+    said = "no browser was tested" in capsys.readouterr().err
+    assert said is not there
 
 
 @posix
@@ -224,6 +330,37 @@ def test_ending_the_script_ends_the_program() -> None:
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
         assert process.wait(timeout=10) == 7
+
+
+@pytest.mark.parametrize("command", ["card", "demo"])
+def test_a_real_reader_gets_its_library(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """`card list` sets up what the program asks for when it cannot find pyscard."""
+    done: list[object] = []
+    for name in ("need_packages", "need_venv", "need_python_packages", "hand_over"):
+        monkeypatch.setattr(bootstrap, name, lambda *given: done.extend(given) or 0)
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", "a service runs")
+    more = ["list"] if command == "card" else ["--card", "pcsc"]
+    assert bootstrap.main([command, *more]) == 0
+    assert bootstrap.CARD_LOCKS in done
+    assert done[-1][1:] == [command, *more]  # type: ignore[index]
+
+
+def test_ctrl_c_during_the_set_up_is_one_sentence(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit 130, as a shell has it, and no traceback."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bootstrap, "need_venv", interrupted)
+    assert bootstrap.main(["demo"]) == 130
+    said = capsys.readouterr().err
+    assert said == "bootstrap: interrupted; the same command goes on from here\n"
 
 
 def test_ci_calls_the_readmes_command() -> None:

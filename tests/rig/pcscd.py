@@ -20,7 +20,7 @@ from pathlib import Path
 
 from smartcard import scard
 
-from cardio.virtual.card import VirtualCard
+from cardio.virtual.playable import PlayableCard
 from cardio.virtual.profile import Profile, load_profile
 from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
 from tests.rig.transcript import RecordedCard
@@ -188,7 +188,7 @@ class Pcscd:
             yield card
 
     @contextlib.contextmanager
-    def insert(self, card: VirtualCard) -> Iterator[Callable[[], None]]:
+    def insert(self, card: PlayableCard) -> Iterator[Callable[[], None]]:
         """Put this card in; yields a function that pulls it out before the end."""
         stop, powered = threading.Event(), threading.Event()
         play = functools.partial(
@@ -239,7 +239,7 @@ def _options() -> str:
 
 
 def _play(
-    card: VirtualCard,
+    card: PlayableCard,
     port: int,
     *,
     on_powered: Callable[[], None],

@@ -14,6 +14,7 @@ const agent = (controller) => ({ port, lang: "nl", signal: controller.signal });
 
 let running = null;
 let loggedIn = false;
+let held = "nothing"; // what the site has of the person, as texts.js names it
 let timer = null;
 
 /** A refusal of the portal's own server, or no answer of it. */
@@ -52,7 +53,7 @@ function show(state, { code, step, quiet = false } = {}) {
     if (on) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   }
-  for (const id of ["login", "confirm", "retry"]) get(id).disabled = state === "waiting";
+  for (const id of ["login", "confirm", "retry", "again"]) get(id).disabled = state === "waiting";
   get("logout").hidden = !(loggedIn && ["data", "error"].includes(state));
   const heading = main.querySelector(`[data-view="${state}"] h1`);
   document.title = `${heading.textContent.trim()} – Woonhaven (demo)`;
@@ -83,6 +84,7 @@ function fill(values) {
 function forget() {
   clearTimeout(timer);
   loggedIn = false;
+  held = "nothing";
   for (const place of main.querySelectorAll("[data-field]")) place.textContent = "";
 }
 
@@ -97,7 +99,8 @@ function wait(step) {
 }
 
 function fail(code, triesLeft) {
-  const { title, text, steps } = explain(code, triesLeft);
+  const test = document.documentElement.dataset.test === "yes";
+  const { title, text, steps } = explain(code, { triesLeft, held, test });
   if (code === "session-ended" || code === "other-person") forget();
   get("h-error").textContent = title;
   get("error-text").textContent = text;
@@ -136,6 +139,7 @@ function endAfter(seconds) {
 
 function enter({ person, receipt, secondsLeft }, quiet) {
   loggedIn = true;
+  held = "data";
   endAfter(secondsLeft);
   fill(person);
   if (!receipt) return show("data", { quiet });
@@ -151,6 +155,7 @@ async function logIn(controller) {
   const token = await eid.authenticate(nonce, agent(controller));
   endAfter((await portal("login", token)).secondsLeft);
   loggedIn = true;
+  held = "login";
 }
 
 /** One click: log in unless that is done, then read the card. */
@@ -190,6 +195,7 @@ async function resume() {
   try {
     const session = await portal("session");
     loggedIn = session.loggedIn;
+    held = loggedIn ? "login" : "nothing";
     if (session.person) return enter(session, true);
     if (loggedIn) endAfter(session.secondsLeft);
     return show("start", { quiet: true });
@@ -201,6 +207,7 @@ async function resume() {
 get("login").addEventListener("click", () => act(start));
 get("confirm").addEventListener("click", () => act(confirm));
 get("retry").addEventListener("click", () => act(start));
+get("again").addEventListener("click", () => act(start));
 get("stop").addEventListener("click", () => running?.abort());
 get("home").addEventListener("click", leave);
 get("logout").addEventListener("click", leave);

@@ -9,10 +9,10 @@ const entry = (title, text, ...steps) => ({ title, text, steps });
 const ERRORS = {
   "agent-unavailable": entry(
     "We vinden de eID-agent niet",
-    "Het programma eID-agent antwoordt niet op deze computer.",
-    "Start de eID-agent op deze computer.",
-    "Draait hij al? Sluit je browser en open deze pagina opnieuw vanuit de eID-agent.",
-    again,
+    "Het programma eID-agent antwoordt niet op deze computer. In deze demo starten en stoppen de eID-agent en de site samen.",
+    "Kijk in het terminalvenster of de demo nog draait.",
+    "Draait ze niet meer? Start de demo opnieuw en open de nieuwe pagina.",
+    "Draait ze nog? Kies dan “Probeer opnieuw”.",
   ),
   "permission-denied": entry(
     "Je browser houdt deze site tegen",
@@ -72,7 +72,7 @@ const ERRORS = {
   ),
   "card-removed": entry(
     "Je kaart is uit de lezer gehaald",
-    "We waren nog niet klaar met lezen. Er is niets bewaard.",
+    "We waren nog niet klaar met lezen.",
     "Steek je kaart opnieuw in de lezer en laat ze zitten.",
     again,
   ),
@@ -106,12 +106,12 @@ const ERRORS = {
     "Je PIN-code is geblokkeerd",
     "Er is 3 keer na elkaar een foute PIN-code gegeven, nu of al eerder. Je kaart zelf is nog geldig.",
     `${municipality} Daar maken ze je PIN-code weer vrij.`,
-    "Je hebt daar geen brief met een PUK-code voor nodig: bij kaarten sinds april 2021 bestaat die brief niet meer.",
+    "Is je kaart van april 2021 of later? Dan heb je geen brief met een PUK-code nodig: die bestaat niet meer. Is je kaart ouder? Neem dan je brief met de PUK-code mee, als je die nog hebt.",
     company,
   ),
   "user-cancelled": entry(
     "Je bent gestopt",
-    "Je hebt de vraag van de eID-agent niet aanvaard. We hebben niets van je kaart gelezen.",
+    "Je hebt de vraag van de eID-agent niet aanvaard.",
     "Wil je toch verder? Kies “Probeer opnieuw”.",
     company,
   ),
@@ -123,7 +123,7 @@ const ERRORS = {
   ),
   timeout: entry(
     "Het duurde te lang",
-    "De eID-agent kreeg geen antwoord op tijd. We hebben niets bewaard.",
+    "De eID-agent kreeg geen antwoord op tijd.",
     "Hou je kaart en je PIN-code klaar.",
     again,
   ),
@@ -176,7 +176,7 @@ const ERRORS = {
   ),
   "internal-error": entry(
     "Er ging iets mis",
-    "Dit hadden we niet verwacht. We hebben niets bewaard.",
+    "Dit hadden we niet verwacht.",
     again,
     company,
   ),
@@ -195,12 +195,26 @@ function tries(count) {
   return ` Je hebt nog ${count} pogingen.`;
 }
 
-/** Title, text and steps for a code; one that we do not know is an internal error. */
-export function explain(code, triesLeft) {
-  const known = SAME[code] ?? code;
-  const said = Object.hasOwn(ERRORS, known) ? ERRORS[known] : ERRORS["internal-error"];
-  if (code !== "pin-incorrect" || triesLeft === undefined) return said;
-  return { ...said, text: said.text + tries(triesLeft) };
+/** What the site has of the person: nothing, from the login, or from the card as well. */
+const HELD = {
+  nothing: " We hebben niets van je bewaard.",
+  login: " Van het aanmelden hebben we je naam en je rijksregisternummer, en niets anders. Kies “Afmelden” als je dat niet wilt. Dan zijn ze weg.",
+  data: " We hebben nog je naam, je rijksregisternummer en je adres van daarnet. Kies “Afmelden” als je dat niet wilt. Dan zijn ze weg.",
+};
+const SAY_HELD = new Set(["user-cancelled", "card-removed", "card-changed", "timeout", "internal-error"]);
+
+/**
+ * Title, text and steps for a code; one that we do not know is an internal error.
+ * `held` is a key of HELD, `test` tells that this site takes test cards alone.
+ */
+export function explain(code, { triesLeft, held = "nothing", test = false } = {}) {
+  let known = SAME[code] ?? code;
+  if (test && known === "unsupported-card") known = "unknown-issuer";
+  if (!Object.hasOwn(ERRORS, known)) known = "internal-error";
+  const said = ERRORS[known];
+  let more = SAY_HELD.has(known) ? HELD[held] : "";
+  if (known === "pin-incorrect" && triesLeft !== undefined) more = tries(triesLeft);
+  return { ...said, text: said.text + more };
 }
 
 /** What the page says while it waits, and what to do in the terminal. */

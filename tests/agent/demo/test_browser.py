@@ -156,6 +156,41 @@ def test_the_next_browser_gets_its_turn(
         ]
 
 
+@pytest.mark.parametrize(
+    ("name", "snap"), [("firefox", "firefox"), ("chromium-browser", "chromium")]
+)
+def test_a_snap_behind_a_script_gets_a_profile_that_it_can_see(
+    name: str,
+    snap: str,
+    path: Path,
+    tmp_path: Path,
+    endpoints: list[Endpoint],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Ubuntu 24.04: a script on the PATH starts the snap, which sees no /tmp."""
+    snaps, home = tmp_path / "snap" / "bin", tmp_path / "home"
+    snaps.mkdir(parents=True)
+    program(snaps, snap, STAYS)
+    start = f'if ! [ -x {snaps}/{snap} ]; then exit 1; fi\nexec {snaps}/{snap} "$@"'
+    program(path, name, start)
+    monkeypatch.setattr(browser, "_SNAPS", snaps)
+    monkeypatch.setenv("HOME", str(home))
+    with opened(tmp_path / "here", endpoints) as running:
+        assert running.browser.program == snaps / snap
+        assert running.profile.parent == home / "snap" / snap / "common"
+    assert not running.profile.exists()
+
+
+def test_a_script_whose_snap_is_not_installed_is_passed_over(
+    path: Path, tmp_path: Path, endpoints: list[Endpoint]
+) -> None:
+    """Ubuntu ships the script alone; the next browser gets its turn."""
+    program(path, "chromium-browser", 'exec /snap/bin/not-installed-here "$@"')
+    program(path, "firefox", STAYS)
+    with opened(tmp_path, endpoints) as running:
+        assert running.browser.family == "firefox"
+
+
 def test_helpers_of_the_browser_end_with_it(
     path: Path, tmp_path: Path, endpoints: list[Endpoint]
 ) -> None:

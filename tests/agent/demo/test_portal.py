@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from agent.demo.portal import COOKIE, PortalConfig, make_portal
 from agent.demo.sessions import LIFETIME
+from cardio.virtual.personas import PERSONAS
 from cardio.virtual.pki import test_roots as roots_of_test
 from tests.agent.demo.cards import card, identity, token
 
@@ -150,6 +152,28 @@ async def test_changed_files_are_refused(visitor: Visitor) -> None:
     sent["raw"]["address"] = identity(card("long-names"))["raw"]["address"]
     answer = await visitor.post("/api/identity", sent)
     assert await answer.json() == {"code": "data-refused"}
+
+
+@pytest.mark.parametrize("text", ["abc\u202edef", "a\x1b[2Jb", "zero\u200bwidth"])
+async def test_genuine_data_are_shown_as_foreign_text(
+    visitor: Visitor, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hides or reorders text is shown as replaced, though the card is genuine."""
+    adult = PERSONAS["adult"]
+    hostile = replace(
+        adult,
+        name="hostile",
+        identity={**adult.identity, **dict.fromkeys((0x07, 0x08, 0x09), text)},
+        address=dict.fromkeys((0x01, 0x02, 0x03), text),
+    )
+    monkeypatch.setitem(PERSONAS, "hostile", hostile)  # type: ignore[arg-type]
+    await visitor.log_in("adult")
+    answer = await visitor.post("/api/identity", identity(card("hostile")))
+    person = (await answer.json())["person"]
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    assert person["name"] == f"{shown} {shown} {shown}"
+    assert person["street"] == shown
+    assert person["municipality"] == f"{shown} {shown}"
 
 
 async def test_an_identity_without_address_is_refused(visitor: Visitor) -> None:

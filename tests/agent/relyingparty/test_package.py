@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 
 from agent import relyingparty as rp
 from agent.relyingparty import errors
+from tests.agent.hostile import HOSTILE
 
 
 def test_every_public_name_exists_and_every_refusal_is_public() -> None:
@@ -55,3 +57,13 @@ def test_importing_it_pulls_in_no_reader_window_or_web_framework() -> None:
         "agent.server",
         "agent.service",
     }
+
+
+@pytest.mark.parametrize("text", [text for text, _ in HOSTILE])
+def test_a_field_is_shown_on_one_line_with_nothing_hidden(text: str) -> None:
+    """What a portal passes through `displayed` cannot act on what stands beside it."""
+    shown = rp.displayed(text * 3)
+    assert len(shown) <= 200
+    hidden = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    assert not [c for c in shown if unicodedata.category(c) in hidden]
+    assert unicodedata.is_normalized("NFC", shown)

@@ -185,6 +185,72 @@ def test_leftovers_behind_an_address_signature_do_no_harm() -> None:
     assert verify(answer(files)).address is not None
 
 
+def _cut(identity: bytes, tag: int) -> tuple[bytes, bytes]:
+    """Cut an identity file before a tag."""
+    place = 0
+    while identity[place] != tag:
+        place += 2 + identity[place + 1]
+    return identity[:place], identity[place:]
+
+
+@pytest.mark.parametrize("tag", [0x02, 0x03, 0x04, 0x05, 0x1A])
+def test_an_identity_file_cut_in_two_is_no_address(tag: int) -> None:
+    """Its signature covers the same bytes as an address and what is appended."""
+    files = Card().files()
+    files["addressSignature"] = files["identitySignature"]
+    files["address"], files["identitySignature"] = _cut(files["identity"], tag)
+    with pytest.raises(rp.AddressSignatureInvalid):
+        verify(answer(files, *NO_IDENTITY))
+
+
+def test_an_identity_file_whose_rest_is_as_long_as_a_signature_is_no_address() -> None:
+    """RSA: any 256 bytes could be a signature, but this key must have made them."""
+    place = b"x" * (256 - len(_cut(Card.rsa().identity(), 0x04)[1]) + len(b"Gent"))
+    card = Card.rsa(fields={**FIELDS, 0x05: place})
+    files = card.files()
+    address, rest = _cut(files["identity"], 0x04)
+    assert len(rest) == 256
+    files["addressSignature"] = files["identitySignature"]
+    files["address"], files["identitySignature"] = address, rest
+    with pytest.raises(rp.AddressSignatureInvalid):
+        verify(answer(files, *NO_IDENTITY))
+
+
+def test_an_address_is_signed_with_its_identity_signature_and_zeros_alone() -> None:
+    """What stands behind the signature in EF 4032 is signed along, and is nothing."""
+    card = Card()
+    files = card.files()
+    spoiled = files["identitySignature"][:-1] + b"\x01"
+    files["identitySignature"] = spoiled
+    files["addressSignature"] = sign_file(
+        card.rrn.key, card.address.rstrip(b"\0") + spoiled
+    )
+    with pytest.raises(rp.AddressSignatureInvalid):
+        verify(answer(files))
+
+
+@pytest.mark.parametrize(
+    ("fields", "good"),
+    [
+        (ADDRESS, True),
+        ({0x00: b"\x00\x05", **ADDRESS}, True),
+        ({0x01: b"Kerkstraat 1", 0x02: b"9000"}, False),
+        ({**ADDRESS, 0x04: b"01.03.2034"}, False),
+        ({0x01: b"592123456789"}, False),
+    ],
+)
+def test_an_address_has_the_fields_of_one_and_no_other(
+    fields: dict[int, bytes], good: bool
+) -> None:
+    """A signed file of another kind is no address."""
+    response = answer(Card(address=tlv(fields)).files())
+    if good:
+        assert verify(response).address is not None
+        return
+    with pytest.raises(rp.DataMalformed):
+        verify(response)
+
+
 # --- forgeries -----------------------------------------------------------------------
 
 Files = dict[str, bytes]

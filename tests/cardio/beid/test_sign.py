@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cardio.apdu import INS
 from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
 from cardio.beid.card import BeidCard
+from cardio.beid.pinpad import quirks
 from cardio.card import Expected
 from cardio.channel import Channel, Trace
 from cardio.errors import (
@@ -412,7 +413,7 @@ def test_a_reader_that_swallows_verify_gets_no_status_query() -> None:
     """On GemPC Pinpad the query never reaches the card: the tries stay unknown."""
     profile = _profile("1.7")
     recorder = Recorder(virtual_channel(profile))
-    card = BeidCard(recorder, intercepts_verify=True)
+    card = BeidCard(recorder, quirks=quirks("Gemalto GemPC Pinpad 00 00"))
     card.recognise()
     assert card.pin_status().tries_left is None
     expected = Expected(profile.chip_serial, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from cardio import tlv
-from cardio.files import EF
+from cardio.beid.algorithms import Padding, algorithm
+from cardio.beid.card import BeidCard
+from cardio.card import Expected
+from cardio.files import EF, Key
+from cardio.pin import Pin
 from cardio.virtual.profile import load_profile
+from tests.cardio.channels import virtual_channel
 from tests.cardio.opensc.conftest import Finished, Run
 from tests.rig.pcscd import Pcscd
 
@@ -97,6 +103,33 @@ def test_opensc_signs_with_a_1_7_card(pcscd: Pcscd, run: Run, tmp_path: Path) ->
     assert run(*check, message).stdout.strip() == b"Verified OK"
     message.write_bytes(b"something else")
     assert run(*check, message).returncode != 0
+
+
+@pytest.mark.parametrize("hash_name", ["sha256", "sha384", "sha512"])
+def test_our_signature_is_opensc_s(
+    pcscd: Pcscd, run: Run, tmp_path: Path, hash_name: str
+) -> None:
+    """PKCS#1 v1.5 leaves no choice: on 1.7 both programs give the same bytes.
+
+    The authentication key alone, and no PSS: OpenSC has neither for this card.
+    """
+    profile = load_profile("adult-1.7")
+    message, signature = tmp_path / "message", tmp_path / "signature"
+    message.write_bytes(b"something to be signed")
+    files = ("--input-file", message, "--output-file", signature)
+    mechanism = f"{hash_name.upper()}-RSA-PKCS"
+    with pcscd.card(profile):
+        theirs = pkcs11(
+            run, profile.pin, "--sign", "--id", "02", "-m", mechanism, *files
+        )
+    assert theirs.returncode == 0, theirs.stderr
+    card = BeidCard(virtual_channel(profile))
+    serial = card.recognise().chip_serial
+    digest = hashlib.new(hash_name, message.read_bytes()).digest()
+    row = algorithm("1.7", Padding.PKCS1, f"SHA-{hash_name[3:]}")
+    with Pin(bytearray(profile.pin.encode())) as pin:
+        ours = card.sign(Key.AUTHENTICATION, row, digest, pin, Expected(serial, 3))
+    assert ours == signature.read_bytes()
 
 
 def _public_pem(certificate: x509.Certificate) -> bytes:

@@ -181,6 +181,7 @@ def test_card_data(applet: str) -> None:
     data = wire.fetch(CARD_DATA)
     assert len(data) == 28
     assert data[:16] == wire.profile.chip_serial
+    assert data[17:21] == b"TEST"  # so that nobody takes it for a genuine card
     assert data[21] == int(applet.replace(".", ""), 16)
     expected = {"1.7": "00030021010F", "1.8": "00010000020F"}[applet]
     assert data[22:].hex().upper() == expected

@@ -8,9 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from cardio.virtual import vpcd
 from cardio.virtual.card import VirtualCard
-from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
-from tests.cardio.virtual.wire import CARD_DATA, STATUS, V_GOOD, profile
+from cardio.virtual.faults import Fault
+from cardio.virtual.faulty import FaultyCard
+from cardio.virtual.playable import PlayableCard
+from cardio.virtual.vpcd import VpcdOccupied, VpcdUnavailable, insert_into_vpcd
+from tests.cardio.virtual.wire import CARD_DATA, STATUS, V_BAD, V_GOOD, profile
 
 SOON = 10
 OFF, ON, RESET, ATR = b"\x00", b"\x01", b"\x02", b"\x04"
@@ -19,14 +23,15 @@ OFF, ON, RESET, ATR = b"\x00", b"\x01", b"\x02", b"\x04"
 class Reader:
     """The reader's side: listens, and talks to the card that connects."""
 
-    def __init__(self) -> None:
+    def __init__(self, card: PlayableCard | None = None) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
+        self._server.settimeout(SOON)
         self.port: int = self._server.getsockname()[1]
         self.stop = threading.Event()
         self.powered = threading.Semaphore(0)
         self.error: VpcdUnavailable | None = None
-        self.card = VirtualCard(profile("1.8"))
-        self._thread = threading.Thread(target=self._play)
+        self.card = card or VirtualCard(profile("1.8"))
+        self._thread = threading.Thread(target=self._play, daemon=True)
 
     def _play(self) -> None:
         try:
@@ -43,9 +48,12 @@ class Reader:
     def start(self) -> None:
         """Let the card connect."""
         self._thread.start()
+        self.accept()
+
+    def accept(self) -> None:
+        """Wait for a card to connect."""
         self.link, _ = self._server.accept()
         self.link.settimeout(SOON)
-        self._server.close()
 
     def ended(self) -> VpcdUnavailable | None:
         """Wait for the card's side to end, return its error."""
@@ -57,6 +65,7 @@ class Reader:
         """Clean up whatever a test left."""
         self.stop.set()
         self.link.close()
+        self._server.close()
         self.ended()
 
     def send(self, body: bytes) -> None:
@@ -173,6 +182,105 @@ def test_nonsense(reader: Reader, sent: bytes, problem: str) -> None:
     assert problem in str(error)
     assert error is not None
     assert (error.host, error.port) == ("127.0.0.1", reader.port)
+
+
+# --- cards that do more than answer --------------------------------------------------
+
+
+@pytest.fixture
+def faulty(request: pytest.FixtureRequest) -> Iterator[Reader]:
+    """Return a reader with a card that has the fault of the parameter."""
+    card = FaultyCard(VirtualCard(profile("1.8")), request.param, slow_seconds=600)
+    reader = Reader(card)
+    reader.start()
+    reader.send(ON)
+    assert reader.powered.acquire(timeout=SOON)
+    yield reader
+    reader.close()
+
+
+def having(*faults: Fault) -> pytest.MarkDecorator:
+    """Give the card a fault."""
+    return pytest.mark.parametrize("faulty", faults, ids=str, indirect=True)
+
+
+@having(Fault("removed", 2))
+def test_a_card_that_leaves(faulty: Reader) -> None:
+    """It hangs up without an answer, which is no failure; `stop` is set."""
+    assert faulty.ask(CARD_DATA)[-4:] == "9000"
+    assert faulty.ask(CARD_DATA) == ""
+    assert faulty.ended() is None
+    assert faulty.stop.is_set()
+
+
+@having(Fault("mute", 2))
+def test_a_mute_card(faulty: Reader) -> None:
+    """No byte comes back; after a reset the card answers again."""
+    assert faulty.ask(CARD_DATA)[-4:] == "9000"
+    faulty.send(bytes.fromhex(V_BAD))
+    faulty.send(RESET)
+    assert faulty.ask(STATUS) == "63C3"
+
+
+@having(Fault("mute"), Fault("slow"))
+def test_stop_pulls_a_card_that_does_not_answer(faulty: Reader) -> None:
+    """At once, whether it is silent for ever or only slow."""
+    faulty.send(bytes.fromhex(CARD_DATA))
+    faulty.stop.set()
+    faulty.ended()
+    assert faulty.error is None
+
+
+@having(Fault("reset", 2))
+def test_a_reset_by_another_program(faulty: Reader) -> None:
+    """Rights are gone; the command is answered by the card that was reset."""
+    assert faulty.ask(V_GOOD) == "9000"
+    assert faulty.ask(STATUS) == "63C3"
+    assert faulty.ask(V_GOOD) == "9000"
+    assert faulty.ask(STATUS) == "9000"
+
+
+@having(Fault("swapped", 2))
+def test_a_swapped_card(faulty: Reader) -> None:
+    """The first card hangs up; after a moment another one is powered and answers."""
+    first = faulty.ask(CARD_DATA)
+    assert faulty.ask(CARD_DATA) == ""
+    faulty.link.close()
+    faulty.accept()
+    faulty.send(ON)
+    assert faulty.powered.acquire(timeout=SOON)
+    second = faulty.ask(CARD_DATA)
+    assert second[-4:] == "9000"
+    assert second[:32] != first[:32]
+    faulty.stop.set()
+    assert faulty.receive() == b""
+    assert faulty.ended() is None
+
+
+@having(Fault("swapped"))
+def test_stop_between_two_cards(faulty: Reader) -> None:
+    """The second one does not come any more."""
+    assert faulty.ask(CARD_DATA) == ""
+    faulty.stop.set()
+    assert faulty.ended() is None
+
+
+@pytest.mark.parametrize("welcomed", [True, False])
+def test_a_reader_that_takes_no_notice_is_occupied(
+    welcomed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while without a first word; later it may be silent for ever."""
+    monkeypatch.setattr(vpcd, "_WELCOME_SECONDS", 0.2)
+    reader = Reader()
+    reader.start()
+    if welcomed:
+        reader.send(ON)
+    assert reader.stop.wait(0.6) is not welcomed
+    if welcomed:
+        assert reader.ask(CARD_DATA)[-4:] == "9000"
+    else:
+        assert isinstance(reader.ended(), VpcdOccupied)
+    reader.close()
 
 
 def test_nobody_listens() -> None:

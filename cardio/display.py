@@ -44,13 +44,3 @@ def one_line(text: str) -> str:
     normal = unicodedata.normalize("NFC", text)
     shown = "".join(_shown(character) for character in normal)
     return shown if len(shown) <= _MAX else shown[: _MAX - 1] + "…"
-
-
-def quoted(text: str) -> str:
-    """Return a site's own words between quotation marks that they cannot close."""
-    return one_line(text).replace('"', "'")
-
-
-def site_name(origin: str) -> str:
-    """Return an origin as it is shown: without the scheme where that is https."""
-    return one_line(origin.removeprefix("https://"))

@@ -1,0 +1,139 @@
+"""`eid-agent card change-pin`: the old PIN, the new one twice, then one command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+from agent.commands import Failure, answer, card_source
+from agent.commands.card import choose, explained
+from agent.inspection import open_card
+from agent.texts import text
+from agent.ui import Cancelled, PinChange, Unavailable
+from agent.ui.terminal import TerminalInterface
+from agent.unblocking import blocked_key
+from cardio.card import CardSource, Expected, PinEntry
+from cardio.errors import (
+    NewPinRefused,
+    NewPinsDiffer,
+    PinBlocked,
+    PinError,
+    PinFormat,
+    UnsupportedCard,
+)
+from cardio.pin import Pin
+
+Pins = tuple[Pin, Pin] | tuple[None, None]
+
+#: What goes wrong with a PIN and has a sentence of its own here.
+_SENTENCES: dict[type[PinError], str] = {
+    NewPinRefused: "cli-new-pin-refused",
+    NewPinsDiffer: "cli-new-pins-differ",
+    PinFormat: "cli-pin-length",
+}
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What the card in the reader said before the person was asked."""
+
+    reader: str
+    applet: str
+    expected: Expected
+    entry: PinEntry
+    virtual: bool
+
+
+def main(options: argparse.Namespace) -> int:
+    """Ask, outside any transaction, and change the PIN of the card that was shown."""
+    source = card_source(options.card)
+    with explained():
+        card = _look(source, choose(source, options.reader))
+    if card.expected.tries_left == 0:
+        raise Failure(blocked_key(card.applet))
+    question = PinChange(
+        card.reader, card.expected.tries_left, options.lang, card.virtual
+    )
+    pins = _asked(question, card.entry)
+    with explained(), _undisturbed():
+        _change(source, card, pins)
+    done = {"changed": True}
+    answer(json.dumps(done) if options.json else text("change-done", options.lang))
+    return 0
+
+
+def _look(source: CardSource, reader: str) -> _Card:
+    with open_card(source, reader) as card, card.transaction():
+        data = card.recognise()
+        if not card.changes_pin:
+            raise Failure("cli-change-unsupported")
+        expected = Expected(data.chip_serial, card.pin_status().tries_left)
+        virtual = source.virtual or data.virtual
+        return _Card(reader, data.applet, expected, card.pin_entry, virtual)
+
+
+def _asked(question: PinChange, entry: PinEntry) -> Pins:
+    """Return what the person typed; Failure when the person does not want to."""
+    try:
+        return asyncio.run(_ask(question, entry))
+    except Cancelled:
+        raise Failure("user-cancelled") from None
+    except Unavailable:
+        raise Failure("no-user-interface") from None
+
+
+async def _ask(question: PinChange, entry: PinEntry) -> Pins:
+    """The last try is never used without a question of its own before the others."""
+    ui = TerminalInterface()
+    if question.tries_left == 1 and not await ui.change_last_try(question):
+        raise Failure("user-denied")
+    if entry is PinEntry.TYPED:
+        return await ui.old_and_new_pin(question)
+    if not await ui.change_on_reader(question):
+        raise Failure("user-denied")
+    return None, None
+
+
+def _change(source: CardSource, card: _Card, pins: Pins) -> None:
+    """Send the PINs, once, and wipe them."""
+    old, new = pins
+    with (
+        old or nullcontext(),
+        new or nullcontext(),
+        open_card(source, card.reader) as opened,
+    ):
+        with opened.transaction():
+            opened.recognise()
+        try:
+            opened.change_pin(old, new, card.expected)
+        except UnsupportedCard:
+            raise Failure("cli-change-unsupported") from None
+        except PinBlocked:
+            raise Failure(blocked_key(card.applet)) from None
+        except PinError as error:
+            if type(error) not in _SENTENCES:
+                raise
+            raise Failure(_SENTENCES[type(error)]) from None
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C, SIGTERM and SIGHUP back until the card gave its PIN right up."""
+    late: list[int] = []
+    before = {
+        number: signal.signal(number, lambda caught, _: late.append(caught))
+        for number in signal.Signals
+        if number.name in ("SIGINT", "SIGTERM", "SIGHUP")
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for caught in late:
+            signal.raise_signal(caught)

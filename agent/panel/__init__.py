@@ -1,0 +1,1 @@
+"""The virtual card's panel: a page on loopback for developers, with test cards only."""

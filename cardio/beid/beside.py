@@ -1,0 +1,66 @@
+"""What PC/SC tells and does beside a PKCS#11 module, to the card in the same reader.
+
+Modules do not ask a Belgian card for its tries, so the last one would be used
+unnoticed. OpenSC's C_Logout forgets the login in the module and sends the card nothing,
+so that every program could go on signing. Both are made good here, in APDUs of our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import closing
+
+from cardio import apdu
+from cardio.apdu import SW
+from cardio.beid.source import BeidCards
+from cardio.errors import CardError, CardRemoved, NoCard, NoReader
+from cardio.readers import ReaderSource
+
+#: A slot's description is cut after this many bytes (PKCS#11 2.40, CK_SLOT_INFO).
+_DESCRIPTION = 64
+
+
+class Beside:
+    """Cards by the name of a PKCS#11 slot, which is the name of a PC/SC reader."""
+
+    def __init__(self, source: ReaderSource) -> None:
+        self._source = source
+        self._cards = BeidCards(source)
+
+    def reader(self, slot: str) -> str | None:
+        """Return the reader behind a slot; None when none or several could be.
+
+        Raises ServiceUnavailable.
+        """
+        names = [state.name for state in self._source.readers()]
+        if slot in names:
+            return slot
+        cut = len(slot.encode()) >= _DESCRIPTION
+        longer = [name for name in names if cut and name.startswith(slot)]
+        return longer[0] if len(longer) == 1 else None
+
+    def tries(self, slot: str) -> int | None:
+        """Return the tries left, as the card tells them for free; None when unknown."""
+        with contextlib.suppress(CardError):
+            reader = self.reader(slot)
+            if reader is None:
+                return None
+            with closing(self._cards.open(reader)) as card, card.transaction():
+                card.recognise()
+                return card.pin_status().tries_left if card.signs else None
+        return None
+
+    def log_off(self, reader: str) -> None:
+        """Send LOG OFF, and reset the card where it does not answer 9000.
+
+        A card that is gone has no right left. Raises CardUnreadable, CardReset,
+        ServiceUnavailable.
+        """
+        with (
+            contextlib.suppress(CardRemoved, NoCard, NoReader),
+            closing(self._source.connect(reader)) as channel,
+            channel.transaction() as transaction,
+        ):
+            transaction.reset_at_end = True
+            answer = channel.transmit(apdu.log_off())
+            transaction.reset_at_end = answer.sw != SW.OK

@@ -1,0 +1,346 @@
+"""A Belgian card behind a PKCS#11 module: `Card` over `cardio.pkcs11`; no I/O itself.
+
+For the official module and for OpenSC. Safety rule 7: every signature begins with a
+login of its own and ends with C_Logout; where that cannot be had nothing is signed.
+
+- A login that somebody else in this process left is ended first: the official module
+  would take it for ours and ask for no PIN.
+- OpenSC's C_Logout sends the card nothing, so LOG OFF follows through PC/SC
+  (`cardio.beid.beside`); without PC/SC only the official module signs.
+- A token that announces no login (CKF_LOGIN_REQUIRED) is not signed with, but for the
+  official one, which never announces it.
+
+The PIN goes to C_Login from a buffer that is wiped; the copies that the module makes of
+it cannot be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from cardio import pkcs11_objects as objects
+from cardio import tlv
+from cardio.beid.algorithms import SignatureAlgorithm
+from cardio.beid.beside import Beside
+from cardio.card import Card, CardData, Expected, PinEntry, PinStatus
+from cardio.channel import Stopped, Transaction
+from cardio.errors import (
+    CardChanged,
+    CardError,
+    CardUnreadable,
+    FileAbsent,
+    LoginFirst,
+    NoCertificate,
+    PinBlocked,
+    PinIncorrect,
+    UnsupportedCard,
+)
+from cardio.files import EF, Key
+from cardio.lane import Lane
+from cardio.pin import Pin, wipe
+from cardio.pkcs11 import CALL_SECONDS, PrivateKey, Token, TokenInfo
+
+T = TypeVar("T")
+
+#: Seconds for a signature while the person is at the module's own dialog.
+LOGIN_SECONDS = 200.0
+
+
+class Pkcs11Card(Card):
+    """The token in one slot, seen through one session.
+
+    `signing` is set while a signature is under way, when the module may be waiting for
+    a person.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        token: Token,
+        *,
+        official: bool,
+        beside: Beside | None,
+        signing: threading.Event,
+        stop: threading.Event | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._lane = lane
+        self._token = token
+        self._official = official
+        self._beside = beside
+        self._signing = signing
+        self._stop = stop
+        self._progress = progress
+        self._closed = False
+        #: Certificates that the module shows only during a login, once one was.
+        self._shown: dict[EF, bytes] = {}
+
+    @property
+    def atr(self) -> bytes:
+        return b""
+
+    @property
+    def pin_entry(self) -> PinEntry:
+        """The official module asks in its own dialog, whatever the reader."""
+        if self._official:
+            return PinEntry.MODULE
+        return PinEntry.READER if self._token.info.protected_path else PinEntry.TYPED
+
+    @property
+    def has_files(self) -> bool:
+        """The official module alone shows the card's files, as data objects."""
+        return self._official
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """PKCS#11 has none: the module keeps others away from each call by itself."""
+        yield Transaction()
+
+    def close(self) -> None:
+        """Close the session; what it was good for ends with it."""
+        if not self._closed:
+            self._closed = True
+            with suppress(CardError):
+                self._lane.run(self._token.close, CALL_SECONDS)
+
+    # --- recognition, files and certificates -----------------------------------------
+
+    def recognise(self) -> CardData:
+        """Find out which card this is; UnsupportedCard.
+
+        The official module tells GET CARD DATA itself. Elsewhere the kind of key
+        decides, and token serial and certificate together stand for the chip's serial.
+        """
+        self._card_data = self._run(self._recognise)
+        return self._card_data
+
+    def _recognise(self) -> CardData:
+        info = self._same_token()
+        if self._official:
+            with suppress(FileAbsent, UnsupportedCard):
+                return CardData.from_bytes(self._data(objects.CARD_DATA), b"")
+        applet = self._applet()
+        if applet is None:
+            raise UnsupportedCard(b"", "the token is not that of a Belgian card")
+        known = info.serial
+        with suppress(NoCertificate):
+            known += self._visible(EF.AUTHENTICATION)
+        return CardData(hashlib.sha256(known).digest()[:16], applet, 0)
+
+    def _applet(self) -> str | None:
+        info = self._token.info
+        if self._official:
+            return objects.applet_by_firmware(info.firmware)
+        if not info.label.startswith(objects.LABEL):
+            return None
+        try:
+            return objects.applet_by_certificate(self._visible(EF.AUTHENTICATION))
+        except LoginFirst:
+            return objects.applet_by_rsa_bits(self._token.slot.rsa_bits())
+        except NoCertificate:  # that it has none shows only on 1.8
+            return "1.8"
+
+    def read(self, ef: EF) -> bytes:
+        """Return a file as stored; FileAbsent, UnsupportedCard without data objects."""
+        place = objects.DATA_OBJECTS.get(ef)
+        if self._official and place is None:
+            raise FileAbsent(ef.name)
+        return self._told(self._run(lambda: self._data(place)))
+
+    def _data(self, place: objects.DataObject | None) -> bytes:
+        if place is None or not self._official:
+            raise UnsupportedCard(b"", "this PKCS#11 module shows no files of the card")
+        value = self._token.data(place.label, place.group)
+        if not value:
+            raise FileAbsent(place.label)
+        return value
+
+    def read_certificate(self, ef: EF) -> bytes:
+        """Return a certificate in DER; NoCertificate, LoginFirst."""
+        if ef in self._shown:
+            return self._shown[ef]
+        if ef is not EF.RRN:
+            return self._told(self._run(lambda: self._visible(ef)))
+        try:
+            return _bare(self.read(ef))
+        except FileAbsent:
+            raise NoCertificate(ef.name) from None
+
+    def has_certificate(self, ef: EF) -> bool:
+        """Tell whether there is a certificate; True where only a login would tell."""
+        try:
+            return bool(self._run(lambda: self._visible(ef)))
+        except LoginFirst:
+            return True
+        except NoCertificate:
+            return False
+
+    def _visible(self, ef: EF) -> bytes:
+        """Return a certificate that the module shows now.
+
+        The directory of the card's certificates calls them private up to applet 1.7,
+        and OpenSC then shows none before a login: LoginFirst.
+        """
+        label, number = objects.CERTIFICATES[ef]
+        found = self._token.certificates(label=label)
+        for form in objects.identifiers(number):
+            found = found or self._token.certificates(identifier=form)
+        for value in found:
+            if any(value[:4]):
+                return _bare(value)
+        if self._token.info.login_required and not self._token.certificates():
+            raise LoginFirst(ef.name)
+        raise NoCertificate(ef.name)
+
+    def _told(self, data: bytes) -> bytes:
+        if self._progress is not None:
+            self._progress(len(data))
+        return data
+
+    # --- PIN and signature -----------------------------------------------------------
+
+    def pin_status(self) -> PinStatus:
+        """Return what the token's flags say, else what the card says beside it."""
+        return PinStatus(self._run(self._tries))
+
+    def _same_token(self) -> TokenInfo:
+        """Ask the slot anew; CardRemoved, CardChanged when another token is in it."""
+        now, before = self._token.slot.info(), self._token.info
+        if (now.serial, now.label) != (before.serial, before.label):
+            raise CardChanged("another card is in the slot")
+        return now
+
+    def _tries(self) -> int | None:
+        now = self._same_token()
+        if now.tries is not None or self._beside is None:
+            return now.tries
+        return self._beside.tries(self._token.slot.name)
+
+    def sign(
+        self,
+        key: Key,
+        algorithm: SignatureAlgorithm,
+        digest: bytes,
+        pin: Pin | None,
+        expected: Expected,
+    ) -> bytes:
+        """Sign a digest with one login of its own; a PIN goes to C_Login once.
+
+        Raises CardChanged, PinBlocked and UnsupportedCard before the login,
+        PinIncorrect, PinBlocked and PinEntryCancelled from it. A call that is too slow
+        goes on to its logout, and its signature is thrown away.
+        """
+        if not self.signs:
+            raise UnsupportedCard(b"", f"applet {self.applet} is read only")
+        if (pin is None) is (self.pin_entry is PinEntry.TYPED):
+            raise ValueError("a PIN is for modules that have no other way to ask")
+        how = objects.mechanism(algorithm, digest)
+        number = objects.KEYS.get(key)
+        if number is None:
+            raise UnsupportedCard(b"", "this key signs nothing for anybody")
+        # Whoever takes the copy out wipes it: the module's thread, if it gets that far.
+        copies = [None if pin is None else pin.digits()]
+
+        def work() -> bytes:
+            secret = copies.pop()
+            try:
+                return self._sign(
+                    number, how, algorithm.signature_size, secret, expected
+                )
+            finally:
+                wipe(secret or bytearray())
+                self._signing.clear()
+
+        self._signing.set()
+        try:
+            return self._run(work, CALL_SECONDS if pin is not None else LOGIN_SECONDS)
+        finally:
+            for copy in copies:  # the thread was never free for it
+                wipe(copy or bytearray())
+                self._signing.clear()
+
+    def _sign(
+        self,
+        number: int,
+        how: objects.Mechanism,
+        size: int,
+        secret: bytearray | None,
+        expected: Expected,
+    ) -> bytes:
+        """Check, log in, sign, log out; nothing of it twice."""
+        reader = self._check(how, expected)
+        self._token.end_login()
+        try:
+            if not self._token.login(secret):
+                raise self._pin_incorrect()
+            key = self._private_key(number)
+            signature = self._token.sign(key, how.number, how.data, how.pss, secret)
+            self._keep_what_shows()
+        except BaseException:
+            with suppress(CardError):  # what ended the signature is the news
+                self._leave(reader)
+            raise
+        self._leave(reader)
+        if len(signature) != size:
+            raise CardUnreadable("a signature of the wrong size")
+        return signature
+
+    def _check(self, how: objects.Mechanism, expected: Expected) -> str | None:
+        """Refuse what cannot be signed, before the login; return the PC/SC reader."""
+        now = Expected(self._recognise().chip_serial, self._tries())
+        if now != expected:
+            raise CardChanged("another card, or other tries than were shown")
+        if now.tries_left == 0:
+            raise PinBlocked("no tries left")
+        slot = self._token.slot
+        if how.number not in slot.mechanisms():
+            raise UnsupportedCard(b"", "the module does not sign as this card does")
+        if self._official:
+            return None
+        if not self._token.info.login_required:
+            raise UnsupportedCard(b"", "the module signs without a login")
+        reader = None if self._beside is None else self._beside.reader(slot.name)
+        if reader is None:
+            raise UnsupportedCard(b"", "the module leaves the PIN right on the card")
+        return reader
+
+    def _pin_incorrect(self) -> CardError:
+        tries = None
+        with suppress(CardError):
+            tries = self._tries()
+        return PinBlocked("no tries left") if tries == 0 else PinIncorrect(tries)
+
+    def _private_key(self, number: int) -> PrivateKey:
+        forms = objects.identifiers(number)
+        found = [key for form in forms for key in self._token.private_keys(form)]
+        if len(found) != 1:
+            raise NoCertificate(f"{len(found)} private keys for it")
+        return found[0]
+
+    def _keep_what_shows(self) -> None:
+        """Read what may show during the login alone, for whoever asks afterwards."""
+        for ef in (EF.AUTHENTICATION, EF.CA):
+            with suppress(NoCertificate):
+                self._shown[ef] = self._visible(ef)
+
+    def _leave(self, reader: str | None) -> None:
+        """End the login in the module, and its right on the card."""
+        try:
+            self._token.logout()
+        finally:
+            if reader is not None and self._beside is not None:
+                self._beside.log_off(reader)
+
+    def _run(self, work: Callable[[], T], seconds: float = CALL_SECONDS) -> T:
+        if self._stop is not None and self._stop.is_set():
+            raise Stopped
+        return self._lane.run(work, seconds)
+
+
+def _bare(certificate: bytes) -> bytes:
+    """Cut off what follows a certificate."""
+    return certificate[: tlv.der_length(certificate[:6])]

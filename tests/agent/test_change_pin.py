@@ -1,0 +1,356 @@
+"""`card change-pin` as a person uses it: questions on the streams, a card behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from agent import cli
+from agent.commands import change_pin
+from cardio.apdu import INS
+from cardio.beid.source import BeidCards
+from cardio.card import CardSource
+from cardio.part10 import Feature, Keypad
+from cardio.virtual.card import VirtualCard
+from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import VirtualReaders
+from tests.agent.program import ROOT, Program, started
+from tests.cardio.fake_pinpad import (
+    CANCELLED,
+    DIFFERENT,
+    LENGTH,
+    TIMEOUT,
+    FakePinPadChannel,
+    FakePinPadReaders,
+    Typed,
+)
+from tests.rig.pcscd import Pcscd
+
+CHANGE = ["card", "change-pin", "--lang", "en"]
+
+
+def _type(program: Program, *lines: str) -> list[str]:
+    """Answer each question with a line; return the questions."""
+    asked = []
+    for line in lines:
+        asked.append(program.until(r"(PIN: |\[y/n\] )$"))
+        program.type(line)
+    return asked
+
+
+def _blocks(card: VirtualCard, pin: str) -> bool:
+    """Tell whether a PIN is the card's; costs a try if not."""
+    block = f"2{len(pin):X}{pin}".ljust(16, "F")
+    return card.transmit(bytes.fromhex("0020000108" + block)) == b"\x90\x00"
+
+
+# --- the program, with a card in a real service --------------------------------------
+
+
+@pytest.mark.pcscd
+@pytest.mark.parametrize("persona", ["adult", "adult-1.7"])
+def test_the_pin_of_a_card_is_changed(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, persona: str
+) -> None:
+    """Old, new, new again; the card has the new one and no right is left on it."""
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", pcscd.env["PCSCLITE_CSOCK_NAME"])
+    with pcscd.card(persona) as card:
+        with started(*CHANGE, "--reader", pcscd.reader) as program:
+            first, *others = _type(program, "1234", "12345", "12345")
+            assert pcscd.reader in first
+            assert "Tries left: 3" in first
+            assert all(question.endswith("PIN: ") for question in (first, *others))
+            assert program.process.wait(20) == 0
+            assert "changed" in program.until("changed")
+        assert card.count(INS.CHANGE_REFERENCE_DATA) == 1
+        assert card.transmit(bytes.fromhex("0020000100")) == b"\x63\xc3"
+        assert _blocks(card, "12345")
+
+
+@pytest.mark.pcscd
+def test_what_is_no_new_pin_is_asked_again(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong forms and two that differ never reach the card; a wrong old one once."""
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", pcscd.env["PCSCLITE_CSOCK_NAME"])
+    with pcscd.card("adult") as card:
+        with started(*CHANGE, "--json", "--reader", pcscd.reader) as program:
+            _type(program, "123", "9999")  # the first is no PIN
+            _type(program, "12a4", "4321", "4322")
+            assert "not the same" in _type(program, "4321")[0]
+            assert card.count(INS.CHANGE_REFERENCE_DATA) == 0
+            _type(program, "4321")
+            assert program.process.wait(20) == 1
+            assert program.errors() == "eid-agent: The PIN is wrong. Tries left: 2.\n"
+        assert card.count(INS.CHANGE_REFERENCE_DATA) == 1
+        assert card.tries_left == 2
+        assert _blocks(card, "1234")
+
+
+@pytest.mark.pcscd
+@pytest.mark.parametrize("typed", [0, 1, 2])
+def test_the_end_of_input_cancels(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, typed: int
+) -> None:
+    """At each of the three questions: exit code 1, nothing was sent."""
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", pcscd.env["PCSCLITE_CSOCK_NAME"])
+    with pcscd.card("adult") as card:
+        with started(*CHANGE, "--reader", pcscd.reader) as program:
+            _type(program, *["1234"] * typed)
+            program.until("PIN: $")
+            assert program.process.stdin is not None
+            program.process.stdin.close()
+            program.process.stdin = None
+            assert program.process.wait(20) == 1
+            assert "closed the question" in program.errors()
+        assert card.count(INS.CHANGE_REFERENCE_DATA) == 0
+        assert card.tries_left == 3
+
+
+@pytest.mark.pcscd
+def test_a_card_swapped_while_typing_gets_no_pin(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tries of another person's card are not for this one's PIN."""
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", pcscd.env["PCSCLITE_CSOCK_NAME"])
+    with ExitStack() as stack:
+        with pcscd.card("adult"):
+            program = stack.enter_context(started(*CHANGE, "--reader", pcscd.reader))
+            _type(program, "1234", "4321")
+            program.until("PIN: $")
+        with pcscd.card("long-names") as other:
+            program.type("4321")
+            assert program.process.wait(20) == 1
+            assert "not the one of a moment ago" in program.errors()
+            assert other.count(INS.CHANGE_REFERENCE_DATA) == 0
+            assert other.tries_left == 3
+
+
+def test_a_terminal_shows_none_of_the_pins() -> None:
+    """On a real terminal no digit is echoed, at none of the three questions."""
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", *CHANGE, "--card", "virtual"],
+        cwd=ROOT,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    shown = b""
+    try:
+        for line in (b"1234", b"86427", b"86427"):
+            while not shown.endswith(b"PIN: "):
+                shown += os.read(controller, 1)
+            os.write(controller, line + b"\n")
+            shown += os.read(controller, 1)
+        while b"changed" not in shown:
+            shown += os.read(controller, 1)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(controller)
+        os.close(terminal)
+    assert not re.search(rb"1234|8642", shown)
+
+
+# --- the command inside this process -------------------------------------------------
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Standard input as a pipe; the end that is typed into."""
+    read, write = os.pipe()
+    with os.fdopen(read) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        yield write
+        os.close(write)
+        for thread in threading.enumerate():
+            if thread.name == "terminal":
+                thread.join(5)
+
+
+def _put(
+    monkeypatch: pytest.MonkeyPatch, card: VirtualCard, *typed: Typed, pad: bool = False
+) -> None:
+    """Have the command find this card, in a reader with or without keys."""
+    readers = VirtualReaders()
+    readers.insert(card)
+    source: CardSource = BeidCards(readers)
+    if pad:
+        source = BeidCards(FakePinPadReaders(readers, typed))
+    monkeypatch.setattr(change_pin, "card_source", lambda _: source)
+
+
+@pytest.mark.parametrize("applet", ["1.7", "1.8"])
+def test_the_last_try_needs_a_step_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    keys: int,
+    applet: str,
+) -> None:
+    """A `[y/n] ` first; n ends it without a PIN asked, y goes on to the questions."""
+    card = VirtualCard(load_profile("one-try", applet=applet))
+    _put(monkeypatch, card)
+    os.write(keys, b"n\n")
+    assert cli.main(CHANGE) == 1
+    shown = capsys.readouterr()
+    assert "LAST" in shown.out
+    assert "PIN: " not in shown.out
+    os.write(keys, b"y\n1234\n4321\n4321\n")
+    assert cli.main([*CHANGE, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"changed": True}
+    assert card.tries_left == 3
+
+
+def test_a_blocked_card_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """No PIN can be right there; what to do depends on the generation."""
+    del keys
+    for applet, words in (("1.7", "letter"), ("1.8", "no PUK code")):
+        _put(monkeypatch, VirtualCard(load_profile("blocked", applet=applet)))
+        assert cli.main(CHANGE) == 1
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert words in shown.err
+
+
+def test_the_third_wrong_pin_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """The try that blocks the card ends with the way to the municipality."""
+    _put(monkeypatch, VirtualCard(load_profile("one-try")))
+    os.write(keys, b"y\n9999\n4321\n4321\n")
+    assert cli.main(CHANGE) == 1
+    assert "municipality" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lang", ["nl", "fr", "de", "en"])
+def test_with_keys_on_the_reader_no_pin_is_asked_here(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    keys: int,
+    lang: str,
+) -> None:
+    """One `[y/n] ` that sends the person to the reader."""
+    card = VirtualCard(load_profile("adult"))
+    _put(monkeypatch, card, ("1234", "4321", "4321"), pad=True)
+    os.write(keys, b"y\n")
+    assert cli.main(["card", "change-pin", "--lang", lang]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("[y/n] ") == 1
+    assert "PIN: " not in shown
+    assert _blocks(card, "4321")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (TIMEOUT, "too long"),
+        (CANCELLED, "Try again"),
+        (DIFFERENT, "not the same; the old one stays"),
+        (LENGTH, "4 to 12 digits"),
+        (("9999", "4321", "4321"), "Tries left: 2"),
+    ],
+)
+def test_what_happens_on_the_reader_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    keys: int,
+    typed: Typed,
+    words: str,
+) -> None:
+    """Each way to end has its sentence; the PIN stays."""
+    card = VirtualCard(load_profile("adult"))
+    _put(monkeypatch, card, typed, pad=True)
+    os.write(keys, b"y\n")
+    assert cli.main(CHANGE) == 1
+    assert words in capsys.readouterr().err
+    assert _blocks(card, "1234")
+
+
+def test_a_refusal_leaves_the_reader_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """n: nothing is asked on the reader."""
+    _put(monkeypatch, VirtualCard(load_profile("adult")), pad=True)  # no keys pressed
+    os.write(keys, b"n\n")
+    assert cli.main(CHANGE) == 1
+    assert "Permission was not given" in capsys.readouterr().err
+
+
+def test_keys_that_only_verify_are_said_before_any_question(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """Nobody types a PIN for nothing; another reader does it."""
+    del keys
+    pad = Keypad(frozenset({Feature.VERIFY_PIN_DIRECT}))
+    monkeypatch.setattr(FakePinPadChannel, "keypad", pad)
+    _put(monkeypatch, VirtualCard(load_profile("adult")), pad=True)
+    assert cli.main(CHANGE) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "use another reader" in shown.err
+
+
+@pytest.mark.parametrize("applet", ["1.0", "1.1"])
+def test_an_old_card_is_refused_before_any_question(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], applet: str
+) -> None:
+    """Read only: said at once."""
+    (tmp_path / "card.toml").write_text(f'applet = "{applet}"\n')
+    assert cli.main([*CHANGE, "--card", f"virtual:{tmp_path}"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "cannot be changed" in shown.err
+
+
+def test_ctrl_c_waits_for_the_card(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """Pressed while the card compares: the change is finished, LOG OFF included."""
+
+    class Interrupting(VirtualCard):
+        seen: tuple[int, ...] = ()
+
+        def transmit(self, apdu: bytes | bytearray) -> bytes:
+            self.seen += (apdu[1],)
+            if apdu[1] == INS.CHANGE_REFERENCE_DATA:
+                signal.raise_signal(signal.SIGINT)
+            return super().transmit(apdu)
+
+    card = Interrupting(load_profile("adult"))
+    _put(monkeypatch, card)
+    os.write(keys, b"1234\n4321\n4321\n")
+    assert cli.main(CHANGE) == 130
+    assert card.seen[-2:] == (INS.CHANGE_REFERENCE_DATA, INS.LOG_OFF)
+    assert _blocks(card, "4321")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    del capsys
+
+
+def test_a_reader_s_name_is_foreign_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """A name that a driver made up stays one quoted line in the question."""
+    readers = VirtualReaders('Evil" [y/n] \n\u202e')
+    readers.insert(VirtualCard(load_profile("adult")))
+    monkeypatch.setattr(change_pin, "card_source", lambda _: BeidCards(readers))
+    os.write(keys, b"1234\n4321\n4321\n")
+    assert cli.main(CHANGE) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("[TEST CARD]")
+    assert '"Evil\' [y/n] \ufffd\ufffd"' in first
+    assert first.endswith("PIN: ")

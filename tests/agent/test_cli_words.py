@@ -1,0 +1,147 @@
+"""What the command line says: in the person's language, and what to do next."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.commands.card import choose
+from agent.commands.documents import document_type
+from agent.commands.reasons import Located, Words, in_words
+from agent.texts import LANGUAGES, catalogue
+from cardio.beid.identity import DOCUMENT_TYPES
+from cardio.beid.source import BeidCards
+from cardio.errors import SeveralReaders
+from cardio.virtual.card import VirtualCard
+from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import VirtualReaders
+from tests.agent.program import run, started
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["demo", "--persona", "nobody"], "'nobody' is geen persona"),
+        (["virtual-card", "--pin", "12"], "4 tot 12 cijfers"),
+        (
+            ["virtual-card", "--persona", "adult-1.7", "--applet", "1.8"],
+            "adult-1.7 bestaat niet met applet 1.8",
+        ),
+        (["virtual-card", "--vpcd", "127.0.0.1:1"], "daar luistert niets"),
+        (["trust", "show", "--data-dir", "/dev/null/x"], "is geen map"),
+        (
+            ["card", "read", "--card", "virtual", "--photo", "/nowhere/x.jpg"],
+            "/nowhere/x.jpg kan niet geschreven worden (bestaat niet)",
+        ),
+        (
+            ["demo", "--card", "virtual:kids", "--persona", "adult"],
+            "Noem de persona één keer",
+        ),
+    ],
+)
+def test_a_failure_is_said_in_dutch(arguments: list[str], words: str) -> None:
+    """The usual ones, the system's own among them."""
+    said = run(*arguments, "--lang", "nl").stderr
+    assert words in said
+    for english in ("No such file", "refused", "neither", "digits", "cannot"):
+        assert english not in said
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENOENT, errno.EACCES, errno.ENOSPC, errno.ECONNREFUSED, errno.EROFS],
+)
+def test_the_systems_words_are_replaced(number: int, lang: str) -> None:
+    """Alone, after a path, and inside the message of another error."""
+    error = OSError(number, os.strerror(number))
+    outer = ValueError(f"there: {error.strerror}")
+    outer.__cause__ = error
+    own = set(catalogue(lang).values())
+    assert in_words(error, lang) in own
+    for value in (Located(Path("there"), error), outer):
+        place, _, said = str(in_words(value, lang)).partition(": ")
+        assert place == "there"
+        assert said in own
+
+
+def test_what_has_no_words_of_ours_is_said_as_it_is() -> None:
+    """Rare errors of the system, and values that are no errors."""
+    assert in_words(OSError(errno.ELOOP, "a loop"), "nl") == "a loop"
+    assert str(in_words(ValueError("odd"), "nl")) == "odd"
+    assert in_words(7, "nl") == 7
+    assert in_words(socket.gaierror(-2, "?"), "en") == "that computer is not known"
+    assert in_words(Words("reason-hung-up"), "en") == "the reader hung up"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_kind_of_card_has_a_name(lang: str) -> None:
+    """None of those that the manuals list is unknown; English is the wire's."""
+    names = {
+        code: document_type(code, name, lang) for code, name in DOCUMENT_TYPES.items()
+    }
+    unknown = document_type("99", "unknown", lang)
+    assert "99" in unknown or lang == "en"
+    assert unknown not in names.values()
+    if lang != "en":
+        assert not set(names.values()) & set(DOCUMENT_TYPES.values())
+    assert names["36"].endswith("F+" if lang != "en" else ")")
+
+
+def test_the_kind_of_card_is_read_in_dutch() -> None:
+    """In the text; JSON keeps the English name."""
+    card = ["card", "read", "--card", "virtual:foreigner"]
+    assert "vreemdelingenkaart F+" in run(*card, "--lang", "nl").stdout
+    assert "foreigner card F+" in run(*card, "--lang", "nl", "--json").stdout
+
+
+def test_a_port_is_explained() -> None:
+    """Not the name of a function."""
+    for port in ("abc", "0", "65536", "-1"):
+        said = run("run", f"--port={port}").stderr
+        assert "a port is 1 to 65535" in said
+
+
+def test_a_part_of_a_readers_name_in_any_case() -> None:
+    """The exact name wins over a part."""
+    readers = VirtualReaders("ACR38 One", "acr38 one", "Gemalto")
+    for name in ("ACR38 One", "acr38 one", "Gemalto"):
+        readers.insert(VirtualCard(load_profile("adult")), name)
+    source = BeidCards(readers)
+    assert choose(source, "gemALTO") == "Gemalto"
+    assert choose(source, "acr38 one") == "acr38 one"
+    with pytest.raises(SeveralReaders):
+        choose(source, "Acr38")
+
+
+def test_a_closed_output_is_said() -> None:
+    """A reading that nobody can get has failed."""
+    for command in ("read", "list", "pin-status"):
+        shell = f'"$0" -m agent card {command} --card virtual --lang en >&-'
+        result = _shell(shell)
+        assert result[0] == 1
+        assert "it is closed" in result[1]
+
+
+def _shell(line: str) -> tuple[int, str]:
+    result = subprocess.run(
+        ["bash", "-c", line, sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.returncode, result.stderr
+
+
+def test_a_demo_without_a_browser_says_how_it_ends() -> None:
+    """Ctrl-C; the portal's address stands above it."""
+    with started("demo", "--no-browser", "--lang", "en") as demo:
+        demo.until("test PIN: 1234\n")
+        assert demo.end() == 0
+        assert "Ctrl-C ends the demo" in demo.errors()

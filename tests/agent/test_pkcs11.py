@@ -1,0 +1,270 @@
+"""`--card pkcs11:`: the real program over OpenSC's module and a card in a real pcscd.
+
+Each test runs the program as a process, since a module reads its environment once.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import relyingparty as rp
+from cardio.channel import Apdu
+from cardio.files import EF
+from cardio.virtual import pki
+from cardio.virtual.profile import Profile, load_profile
+from tests.agent.calls import PORTAL, ask_identity, ask_login
+from tests.agent.program import Program, run, started
+from tests.cardio.opensc.module import opensc_module, without_cache
+from tests.rig.pcscd import Pcscd
+from tests.rig.transcript import RecordedCard
+
+pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
+pytestmark = [
+    pytest.mark.pcscd,
+    pytest.mark.filterwarnings("ignore::agent.relyingparty.AcceptingTestCards"),
+]
+
+VERIFY, PSO, LOG_OFF, GET_CARD_DATA = 0x20, 0x2A, 0xE6, 0xE4
+STATUS = bytes.fromhex("0020000100")
+NONCE = "n" * 44
+
+
+@pytest.fixture
+def card_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What names OpenSC's module on the command line."""
+    without_cache(tmp_path, monkeypatch)
+    return f"pkcs11:{opensc_module()}"
+
+
+@contextmanager
+def agent(card: str, folder: Path) -> Iterator[tuple[Program, int, Path]]:
+    """Run the agent; yields the program, its port and its CA."""
+    words = ("run", "--card", card, "--ui", "terminal", "--lang", "en")
+    with started(*words, "--data-dir", str(folder / "data")) as program:
+        port = program.port()
+        yield program, port, folder / "data" / "tls" / "ca.pem"
+        assert program.end() == 0
+
+
+def verifies(card: RecordedCard) -> int:
+    """Count the VERIFYs with a PIN in them."""
+    return sum(each.ins == VERIFY and each.size > 5 for each in card.exchanges)
+
+
+def validated(token: Any) -> rp.Identity:
+    """Return who the token names, as a portal finds it."""
+    validator = rp.TokenValidator(
+        PORTAL, pki.test_roots(), allow_test=True, revocation=None
+    )
+    return validator.validate(token, NONCE)
+
+
+def test_card_list_shows_the_slots(pcscd: Pcscd, card_option: str) -> None:
+    """The slots have the readers' names; no PIN is tried."""
+    with pcscd.card("adult-1.7") as card:
+        result = run("card", "list", "--json", "--card", card_option)
+    assert result.returncode == 0, result.stderr
+    readers = {one["name"]: one for one in json.loads(result.stdout)["readers"]}
+    assert readers[pcscd.reader]["card"] == {
+        "kind": "belgian-eid",
+        "applet": "1.7",
+        "signing": True,
+    }
+    assert [one["card"] for name, one in readers.items() if name != pcscd.reader] == [
+        None
+    ]
+    assert verifies(card) == 0
+
+
+@pytest.mark.parametrize(
+    ("persona", "applet", "signing"),
+    [("adult", "1.8", True), ("kids", "1.8", False), ("adult-1.7", "1.7", True)],
+)
+def test_the_applet_is_told_by_the_keys(
+    pcscd: Pcscd, card_option: str, persona: str, applet: str, signing: bool
+) -> None:
+    """OpenSC tells no applet version; what it shows of the keys decides."""
+    with pcscd.card(persona):
+        result = run("card", "list", "--json", "--card", card_option)
+    found = [one["card"] for one in json.loads(result.stdout)["readers"] if one["card"]]
+    assert [(one["applet"], one["signing"]) for one in found] == [(applet, signing)]
+
+
+def test_card_read_says_that_opensc_shows_no_data(
+    pcscd: Pcscd, card_option: str
+) -> None:
+    """One sentence, exit code 1."""
+    with pcscd.card("adult-1.7"):
+        result = run("card", "read", "--lang", "en", "--card", card_option)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("eid-agent: This card cannot be used for it.")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("persona", "tries", "blocked"),
+    [("adult-1.7", 3, False), ("one-try", 1, False), ("blocked", 0, True)],
+)
+def test_pin_status_comes_from_the_card_beside_the_module(
+    pcscd: Pcscd, card_option: str, persona: str, tries: int, blocked: bool
+) -> None:
+    """OpenSC asks no Belgian card for its tries; none is spent by asking."""
+    with pcscd.card(persona) as card:
+        result = run("card", "pin-status", "--json", "--card", card_option)
+    assert json.loads(result.stdout) == {"triesLeft": tries, "blocked": blocked}
+    assert verifies(card) == 0
+
+
+def test_a_login_through_opensc_is_accepted_and_leaves_no_pin_right(
+    pcscd: Pcscd, card_option: str, tmp_path: Path
+) -> None:
+    """A token that a portal accepts; one VERIFY, and afterwards the card is closed.
+
+    OpenSC's own C_Logout sends nothing: without LOG OFF of ours the status query would
+    answer 9000.
+    """
+    with pcscd.card("adult-1.7") as card:
+        with agent(card_option, tmp_path) as (program, port, ca):
+            with ask_login(port, ca) as login:
+                question = program.until("PIN: $")
+                program.type("1234")
+            assert login.status == 200, login.body
+            assert card.transmit(STATUS) == b"\x63\xc3"
+        assert "portal.example" in question
+        assert "Tries left: 3" in question
+        assert verifies(card) == 1
+        after = [each.ins for each in card.exchanges if each.ins in (PSO, LOG_OFF)]
+        assert after == [PSO, LOG_OFF]
+    person = validated(login.body)
+    assert person.surname
+
+
+def test_a_second_login_asks_for_the_pin_again(
+    pcscd: Pcscd, card_option: str, tmp_path: Path
+) -> None:
+    """No login outlives its signature: two tokens, two PINs, two VERIFYs."""
+    with (
+        pcscd.card("adult-1.7") as card,
+        agent(card_option, tmp_path) as (program, port, ca),
+    ):
+        for count in (1, 2):
+            with ask_login(port, ca) as login:
+                program.until("PIN: $")
+                program.type("1234")
+            assert login.status == 200, login.body
+            assert verifies(card) == count
+
+
+def test_a_wrong_pin_costs_one_try(
+    pcscd: Pcscd, card_option: str, tmp_path: Path
+) -> None:
+    """Counted by the card itself; the answer says how many are left."""
+    with pcscd.card("adult-1.7") as card:
+        with agent(card_option, tmp_path) as (program, port, ca):
+            with ask_login(port, ca) as login:
+                program.until("PIN: $")
+                program.type("4321")
+            assert login.status == 422
+            assert login.body["code"] == "pin-incorrect"
+            assert login.body["triesLeft"] == 2
+        assert verifies(card) == 1
+        assert card.count(PSO) == 0
+        assert card.transmit(STATUS) == b"\x63\xc2"
+
+
+def test_identity_is_refused_before_anything_is_asked(
+    pcscd: Pcscd, card_option: str, tmp_path: Path
+) -> None:
+    """A module without data objects: `unsupported-card`, no consent to nothing."""
+    with (
+        pcscd.card("adult-1.7"),
+        agent(card_option, tmp_path) as (_, port, ca),
+        ask_identity(port, ca) as reading,
+    ):
+        pass
+    assert (reading.status, reading.body["code"]) == (424, "unsupported-card")
+
+
+def test_a_1_8_card_that_opensc_cannot_sign_with_costs_no_pin(
+    pcscd: Pcscd, card_option: str, tmp_path: Path
+) -> None:
+    """Before version 0.27 OpenSC has no mechanism for it: refused, no VERIFY."""
+    with pcscd.card("adult") as card:
+        with agent(card_option, tmp_path) as (program, port, ca):
+            with ask_login(port, ca) as login:
+                program.until("PIN: $")
+                program.type("1234")
+            if login.status == 200:
+                assert validated(login.body).surname
+                pytest.skip("this OpenSC signs with 1.8 cards")
+            assert (login.status, login.body["code"]) == (424, "unsupported-card")
+        assert verifies(card) == 0
+
+
+class PulledCard(RecordedCard):
+    """A card that a hand pulls out at a chosen instruction."""
+
+    hand: Callable[[], None] | None = None
+    at = PSO
+
+    def transmit(self, apdu: Apdu) -> bytes:
+        """Answer, but let the hand know of the instruction first."""
+        if apdu[1] == self.at and self.hand is not None:
+            hand, self.hand = self.hand, None
+            threading.Thread(target=hand, daemon=True).start()
+        return super().transmit(apdu)
+
+
+def test_a_card_pulled_at_the_signature_is_a_typed_error(
+    pcscd: Pcscd, card_option: str, tmp_path: Path
+) -> None:
+    """`card-removed`; with the card back the next login works in the same agent."""
+    card = PulledCard(load_profile("adult-1.7"))
+    with agent(card_option, tmp_path) as (program, port, ca):
+        with pcscd.insert(card) as pull:
+            with ask_login(port, ca) as login:
+                program.until("PIN: $")
+                card.hand = pull
+                program.type("1234")
+            assert login.body["code"] == "card-removed", login.body
+        assert verifies(card) == 1
+        with pcscd.card("adult-1.7") as back:
+            with ask_login(port, ca) as login:
+                program.until("PIN: $")
+                program.type("1234")
+            assert login.status == 200, login.body
+            assert verifies(back) == 1
+
+
+def test_a_card_swapped_while_the_pin_is_asked_gets_none(
+    pcscd: Pcscd, card_option: str, tmp_path: Path
+) -> None:
+    """However fast the hand: the PIN that was meant for one card reaches no other."""
+    with agent(card_option, tmp_path) as (program, port, ca):
+        first = RecordedCard(load_profile("adult-1.7"))
+        other = RecordedCard(another_person())
+        with pcscd.insert(first) as pull, ask_login(port, ca) as login:
+            program.until("PIN: $")
+            pull()
+            with pcscd.insert(other):
+                program.type("1234")
+                login.join(30)
+        assert login.body["code"] in ("card-removed", "card-changed"), login.body
+    assert verifies(first) == verifies(other) == 0
+
+
+def another_person() -> Profile:
+    """Return a 1.7 card with another chip serial and the same keys."""
+    profile = load_profile("adult-1.7")
+    serial = bytes(reversed(profile.chip_serial))
+    token_info = profile.files[EF.TOKEN_INFO].replace(profile.chip_serial, serial)
+    files = {**profile.files, EF.TOKEN_INFO: token_info}
+    return replace(profile, chip_serial=serial, files=files)

@@ -1,0 +1,240 @@
+"""The road over the official module, as far as a fake of it can show it.
+
+NOT RUN: the real module. See `tests.cardio.fake_official_module` for what is played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
+
+from agent import relyingparty as rp
+from agent.ui import Login
+from cardio import pkcs11
+from cardio.beid.beside import Beside
+from cardio.card import Card, PinEntry
+from cardio.cryptoki import CKR
+from cardio.errors import CardChanged, CardRemoved, FileAbsent, NoCertificate
+from cardio.files import EF
+from cardio.pkcs11_source import Pkcs11Cards
+from cardio.virtual import pki
+from cardio.virtual.card import VirtualCard
+from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import VirtualReaders
+from tests.agent.people import NONCE, PORTAL, Agent, Person, running
+from tests.cardio.fake_official_module import SLOT, FakeOfficialModule
+
+pytestmark = pytest.mark.filterwarnings("ignore::agent.relyingparty.AcceptingTestCards")
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeOfficialModule:
+    """A fake module with the default persona's card in it."""
+    module = FakeOfficialModule(load_profile("adult"))
+    monkeypatch.setattr(pkcs11, "_start", lambda _: (module, module))
+    return module
+
+
+@pytest.fixture
+def source(fake: FakeOfficialModule, tmp_path: Path) -> Pkcs11Cards:
+    """The fake's slots, without PC/SC beside them."""
+    path = tmp_path / "fake-module.so"
+    path.touch()
+    return Pkcs11Cards(path, None)
+
+
+@asynccontextmanager
+async def agent(source: Pkcs11Cards, person: Person) -> AsyncIterator[Agent]:
+    """Run an agent over the fake."""
+    async with running(person=person, source=source) as running_agent:
+        yield running_agent
+
+
+def opened(source: Pkcs11Cards) -> closing[Card]:
+    """Open the card in the fake's slot."""
+    return closing(source.open(SLOT))
+
+
+@pytest.mark.parametrize("persona", ["adult", "adult-1.7", "kids"])
+def test_fake_card_data_tell_applet_and_chip_serial(
+    fake: FakeOfficialModule, source: Pkcs11Cards, persona: str
+) -> None:
+    """From the data object that holds GET CARD DATA."""
+    fake.profile = load_profile(persona)
+    with opened(source) as card:
+        data = card.recognise()
+        assert data.applet == fake.profile.applet
+        assert data.chip_serial == fake.profile.chip_serial
+        assert card.pin_entry is PinEntry.MODULE
+        assert card.has_files
+
+
+def test_fake_files_are_read_whole(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """SAFETY 6: as stored, padding included; the RRN certificate without it."""
+    with opened(source) as card:
+        for ef in (
+            EF.IDENTITY,
+            EF.IDENTITY_SIGNATURE,
+            EF.ADDRESS,
+            EF.ADDRESS_SIGNATURE,
+            EF.PHOTO,
+        ):
+            assert card.read(ef) == fake.profile.files[ef]
+        rrn = card.read_certificate(EF.RRN)
+        assert fake.profile.files[EF.RRN].rstrip(b"\0").startswith(rrn)
+        with pytest.raises(FileAbsent):
+            card.read(EF.CDF)
+
+
+def test_fake_absent_files_are_absent(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """A Kids card has no certificate to log in with."""
+    fake.profile = load_profile("kids")
+    with opened(source) as card:
+        assert not card.has_certificate(EF.AUTHENTICATION)
+        with pytest.raises(NoCertificate):
+            card.read_certificate(EF.AUTHENTICATION)
+
+
+@pytest.mark.parametrize("persona", ["adult", "adult-1.7"])
+async def test_fake_login_has_one_question_and_one_dialog(
+    fake: FakeOfficialModule, source: Pkcs11Cards, persona: str
+) -> None:
+    """No PIN is typed here; the token is one that a portal accepts."""
+    fake.profile = load_profile(persona)
+    person = Person()
+    async with agent(source, person) as running_agent:
+        answer = await running_agent.login()
+    assert answer.status == 200, answer.body
+    assert [type(question) for question in person.questions] == [Login]
+    assert person.elsewhere == [PinEntry.MODULE]
+    assert (fake.dialogs, fake.signed, fake.logged_in) == (1, 1, False)
+    validator = rp.TokenValidator(
+        PORTAL, pki.test_roots(), allow_test=True, revocation=None
+    )
+    assert validator.validate(answer.body, NONCE).surname
+
+
+async def test_fake_login_of_somebody_else_is_not_used(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """SAFETY 7: the module would sign with any PIN right; ours asks all the same."""
+    fake.logged_in = True
+    async with agent(source, Person()) as running_agent:
+        assert (await running_agent.login()).status == 200
+        assert (await running_agent.login()).status == 200
+    assert (fake.dialogs, fake.signed, fake.logged_in) == (2, 2, False)
+
+
+async def test_fake_dialog_does_not_open_for_a_person_who_refuses(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """The question of ours comes first."""
+    async with agent(source, Person(agrees=False)) as running_agent:
+        answer = await running_agent.login()
+    assert answer.body["code"] == "user-denied"
+    assert (fake.dialogs, fake.signed) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "called"),
+    [
+        (CKR.FUNCTION_CANCELED, "user-cancelled"),
+        (CKR.CANCEL, "user-cancelled"),
+        (CKR.PIN_INCORRECT, "pin-incorrect"),
+        (CKR.PIN_LOCKED, "pin-blocked"),
+        (CKR.DEVICE_REMOVED, "card-removed"),
+        (CKR.TOKEN_NOT_PRESENT, "card-removed"),
+        (CKR.USER_ALREADY_LOGGED_IN, "unsupported-card"),
+    ],
+)
+async def test_fake_dialog_ends_are_typed_and_nothing_repeats(
+    fake: FakeOfficialModule, source: Pkcs11Cards, code: CKR, called: str
+) -> None:
+    """One dialog, no signature; how many tries are left is not invented."""
+    fake.dialog = [code]
+    async with agent(source, Person()) as running_agent:
+        answer = await running_agent.login()
+    assert answer.body["code"] == called
+    assert "triesLeft" not in answer.body
+    assert ": 0" not in answer.body["title"]
+    assert (fake.dialogs, fake.signed, fake.logged_in) == (1, 0, False)
+
+
+async def test_fake_tries_come_from_pcsc_beside_it(
+    fake: FakeOfficialModule, tmp_path: Path
+) -> None:
+    """With one try left the person is asked about that first."""
+    fake.profile = load_profile("one-try")
+    readers = VirtualReaders(SLOT)
+    readers.insert(VirtualCard(fake.profile))
+    path = tmp_path / "fake-module.so"
+    path.touch()
+    person = Person()
+    async with agent(Pkcs11Cards(path, Beside(readers)), person) as running_agent:
+        answer = await running_agent.login()
+    assert answer.status == 200, answer.body
+    assert person.last_tries == 1
+    asked = [question for question in person.questions if isinstance(question, Login)]
+    assert [question.tries_left for question in asked] == [1, 1]
+
+
+async def test_fake_identity_is_given_with_its_proof(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """All that a portal needs to believe it; no login for it."""
+    async with agent(source, Person()) as running_agent:
+        answer = await running_agent.identity("identity", "address", "photo")
+    assert answer.status == 200, answer.body
+    verified = rp.verify_identity(answer.body, pki.test_roots(), allow_test=True)
+    assert verified.data_authentic
+    assert verified.photo == fake.profile.files[EF.PHOTO]
+    assert fake.dialogs == 0
+
+
+async def test_fake_card_pulled_is_removed(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """An empty slot is an empty reader, and is seen as a change."""
+    before = source.readers()
+    fake.present = False
+    after = source.readers()
+    assert [state.atr for state in (*before, *after)] == [b"", None]
+    assert after[0].insertion != before[0].insertion
+    async with agent(source, Person()) as running_agent:
+        answer = await running_agent.login()
+    assert answer.body["code"] == "no-card"
+
+
+def test_fake_card_pulled_or_swapped_under_an_open_session(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """Nothing that the module remembers of the first card passes for the second's."""
+    with opened(source) as card:
+        card.recognise()
+        fake.profile = load_profile("adult-1.7")
+        with pytest.raises(CardChanged):
+            card.recognise()
+        fake.present = False
+        for look in (card.recognise, card.pin_status):
+            with pytest.raises(CardRemoved):
+                look()
+
+
+async def test_fake_card_swapped_between_two_looks_is_noticed(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """By its serial, when it is opened: the reader's insertion changes."""
+    before = source.readers()
+    fake.profile = load_profile("adult-1.7")
+    with opened(source):
+        pass
+    assert source.readers()[0].insertion != before[0].insertion
