@@ -9,7 +9,7 @@ from agent import protocol
 from agent.errors import Problem
 from agent.relyingparty import wire
 from agent.texts import LANGUAGES
-from agent.ui import words
+from agent import words
 
 _PORT = 27410
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
