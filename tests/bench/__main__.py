@@ -20,6 +20,9 @@ from tests.rig.pcscd import NoPcscd, Pcscd
 
 IDENTITY = {"include": ["identity", "address", "photo"]}
 LOGIN = {"challengeNonce": "A" * 44}
+PROOF = {"include": ["identity"], "challenge": "A" * 44}
+#: Other actions of the command line, with what is typed for them.
+OTHERS = {"pin-status": "", "change-pin": "1234\n1234\n1234\n", "verify": ""}
 #: Commands of the official PKCS#11 module on the same cards, counted once elsewhere.
 OFFICIAL_READ = {"1.7": 44, "1.8": 47}
 OFFICIAL_LOGIN = {"1.7": 20, "1.8": 24}
@@ -73,6 +76,11 @@ def tables(bench: Bench) -> None:
         seen = best(lambda: request(bench, agent, "/v1/authenticate", LOGIN))
         say(row("one login, card seen: ours", seen))
         say(official("one login: official module", OFFICIAL_LOGIN[applet]))
+        if applet == "1.8":
+            proof = request(bench, agent, "/v1/identity", PROOF)
+            say(row("identity with the chip's proof: ours", proof))
+        for action, typed in OTHERS.items():
+            say(row(f"card {action}: ours", bench.ours(action, typed)))
         say("")
         own_costs(bench, agent)
     say("")
@@ -119,7 +127,7 @@ def request(
     agent.call(connection, path, body)
     seconds = time.perf_counter() - began
     connection.close()
-    return Cost.of(bench.card.exchanges[first:], seconds)
+    return Cost.of(bench.card.exchanges[first:], seconds, bench.card.atr)
 
 
 def own_costs(bench: Bench, agent: Agent) -> None:

@@ -41,16 +41,23 @@ class Bench:
             "HOME": str(folder),
         }
 
-    def _measure(self, words: Sequence[str], *, cwd: Path | None = None) -> Cost:
+    def _measure(
+        self, words: Sequence[str], *, cwd: Path | None = None, typed: str = ""
+    ) -> Cost:
         """Run a program and count what it did to the card."""
         first, began = len(self.card.exchanges), time.perf_counter()
         result = subprocess.run(
-            words, env=self.environment, cwd=cwd, capture_output=True, check=False
+            words,
+            env=self.environment,
+            cwd=cwd,
+            input=typed.encode(),
+            capture_output=True,
+            check=False,
         )
         seconds = time.perf_counter() - began
         if result.returncode:
             raise RuntimeError(f"{words[0]}: {result.stderr.decode(errors='replace')}")
-        return Cost.of(self.card.exchanges[first:], seconds)
+        return Cost.of(self.card.exchanges[first:], seconds, self.card.atr)
 
     def wait_for_silence(self) -> None:
         """Return when the card has not been asked anything for a while."""
@@ -62,6 +69,11 @@ class Bench:
     def our_read(self) -> Cost:
         """Identity, address and photo by `eid-agent card read`."""
         return self._measure([sys.executable, "-m", "agent", "card", "read", "--json"])
+
+    def ours(self, action: str, typed: str = "") -> Cost:
+        """One of the other actions of `eid-agent card`."""
+        words = [sys.executable, "-m", "agent", "card", action]
+        return self._measure(words, typed=typed)
 
     def opensc_read(self) -> Cost:
         """The same three files by OpenSC's explorer, and they must be the same."""

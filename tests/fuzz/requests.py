@@ -5,11 +5,10 @@ from __future__ import annotations
 import unicodedata
 
 from agent import gate as gates
-from agent import protocol
+from agent import protocol, words
 from agent.errors import Problem
 from agent.relyingparty import wire
 from agent.texts import LANGUAGES
-from agent import words
 
 _PORT = 27410
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
