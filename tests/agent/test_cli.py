@@ -481,7 +481,7 @@ def test_the_log_of_a_whole_run_holds_no_pin_and_no_person(tmp_path: Path) -> No
 def test_the_command_lines_own_tables_are_those_of_the_program() -> None:
     """Languages, personas and the virtual reader's place."""
     assert cli.LANGUAGES == texts.LANGUAGES
-    assert ", ".join(PERSONAS) == cli.PERSONAS
+    assert cli.PERSONAS.split(", and ")[0] == ", ".join(PERSONAS)
     options = cli.parser().parse_args(["virtual-card"])
     assert options.vpcd == (DEFAULT_HOST, DEFAULT_PORT)
 
@@ -629,7 +629,7 @@ def test_a_signal_ends_the_agent_in_order(
         assert agent.process.wait(20) == 0
         assert agent.errors() == ""
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == ["agent.lock", "certificates", "tls"]
+    assert left == ["agent.lock", "tls"]
 
 
 def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:

@@ -356,6 +356,7 @@ def test_a_card_that_another_program_keeps_is_busy_and_left_alone(
     pcscd: Pcscd,
 ) -> None:
     """Its transaction outlasts our patience; its PIN right survives ours."""
+    before = threading.enumerate()
     with pcscd.card():
         theirs = pcsc.PcscReaders().connect(pcscd.reader)
         ours = pcsc.PcscReaders(apdu_seconds=0.5).connect(pcscd.reader)
@@ -369,25 +370,42 @@ def test_a_card_that_another_program_keeps_is_busy_and_left_alone(
         with theirs.transaction():
             assert theirs.transmit(apdu.verify_status()).sw == 0x9000
         theirs.close()
+        for thread in threading.enumerate():
+            if thread.name == "pcsc-channel" and thread not in before:
+                thread.join(10)  # it has given the card back
+                assert not thread.is_alive()
+
+
+ALONE = """
+import sys
+from smartcard import scard
+from cardio.errors import CardBusy
+from cardio.pcsc import PcscReaders
+_, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+code, card, _ = scard.SCardConnect(
+    context, sys.argv[1], scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0
+)
+assert code == scard.SCARD_S_SUCCESS, scard.SCardGetErrorMessage(code)
+try:
+    PcscReaders().connect(sys.argv[1])
+except CardBusy:
+    print("busy")
+scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+PcscReaders().connect(sys.argv[1]).close()
+print("free")
+"""
 
 
 def test_a_reader_that_another_program_has_alone_is_busy(own_pcscd: Pcscd) -> None:
     """Connected to exclusively, as some card daemons do."""
-    scard = pcsc.scard
     with own_pcscd.card():
-        _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
-        code, card, _ = scard.SCardConnect(
-            context,
-            own_pcscd.reader,
-            scard.SCARD_SHARE_EXCLUSIVE,
-            scard.SCARD_PROTOCOL_T0,
+        result = subprocess.run(
+            [sys.executable, "-c", ALONE, own_pcscd.reader],
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        assert code == scard.SCARD_S_SUCCESS
-        with pytest.raises(CardBusy):
-            pcsc.PcscReaders().connect(own_pcscd.reader)
-        scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
-        scard.SCardReleaseContext(context)
-        pcsc.PcscReaders().connect(own_pcscd.reader).close()
+    assert result.stdout.split() == ["busy", "free"], result.stderr
 
 
 def _pin_block() -> bytearray:

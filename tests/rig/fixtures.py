@@ -32,7 +32,10 @@ def pcscd(pcscd_service: Pcscd, monkeypatch: pytest.MonkeyPatch) -> Pcscd:
 
 @pytest.fixture
 def own_pcscd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pcscd]:
-    """A service of this test's own, which it may stop and start."""
+    """A service of this test's own, which it may stop, for programs that it starts.
+
+    In this process winscard may be bound to the shared service for good.
+    """
     try:
         service = Pcscd()
     except NoPcscd as reason:

@@ -12,13 +12,12 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-
-from smartcard import scard
 
 from cardio.virtual.playable import PlayableCard
 from cardio.virtual.profile import Profile, load_profile
@@ -27,6 +26,7 @@ from tests.rig.transcript import RecordedCard
 
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 READER = "Test reader"
+_TREE = Path(__file__).resolve().parents[2]
 
 _SECONDS = 10
 _START = """\
@@ -89,8 +89,8 @@ class Pcscd:
     """The running service; use it as a context manager.
 
     `env` is what a client's environment needs, `port` the reader's TCP port, `log` the
-    service's own trace. In this process winscard looks for the service where
-    PCSCLITE_CSOCK_NAME says at the time of SCardEstablishContext.
+    service's own trace. In one process winscard looks where PCSCLITE_CSOCK_NAME says at
+    its first call alone: a test process speaks to one service, children to any.
     """
 
     def __init__(self) -> None:
@@ -101,6 +101,7 @@ class Pcscd:
         self.reader = f"{READER} 00 00"
         self.env: Mapping[str, str] = {"PCSCLITE_CSOCK_NAME": str(self.socket)}
         self._process: subprocess.Popen[bytes] | None = None
+        self._presence: subprocess.Popen[str] | None = None
 
     @property
     def log(self) -> str:
@@ -122,6 +123,8 @@ class Pcscd:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self._presence is not None:
+            self._presence.communicate()  # the end of its input ends it
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.folder.exists():  # files of root's, where we came through sudo
             subprocess.run([*self._root, "rm", "-rf", self.folder], check=False)
@@ -213,13 +216,22 @@ class Pcscd:
 
     def wait_for_card(self, *, present: bool) -> None:
         """Wait until PC/SC shows the reader with, or without, a card."""
-        with _private_environment(self.env):
-            code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
-        assert code == scard.SCARD_S_SUCCESS, scard.SCardGetErrorMessage(code)
-        try:
-            _await_presence(context, self.reader, present)
-        finally:
-            scard.SCardReleaseContext(context)
+        if self._presence is None:
+            self._presence = subprocess.Popen(
+                [sys.executable, "-m", "tests.rig.presence", self.reader],
+                cwd=_TREE,
+                env={**os.environ, **self.env},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        asked, answers = self._presence.stdin, self._presence.stdout
+        assert asked is not None
+        assert answers is not None
+        asked.write("present\n" if present else "absent\n")
+        asked.flush()
+        problem = answers.readline().strip()
+        assert not problem, problem
 
 
 def _name(pid: str) -> str:
@@ -248,35 +260,3 @@ def _play(
     """Be the card; a reader that goes away is the test's business."""
     with contextlib.suppress(VpcdUnavailable):
         insert_into_vpcd(card, "127.0.0.1", port, on_powered=on_powered, stop=stop)
-
-
-@contextlib.contextmanager
-def _private_environment(env: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in env}
-    os.environ.update(env)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _await_presence(context: object, reader: str, present: bool) -> None:
-    """Wait in PC/SC itself until the reader's state is the wanted one."""
-    known = scard.SCARD_STATE_UNAWARE
-    deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        code, states = scard.SCardGetStatusChange(context, 1000, [(reader, known)])
-        if code == scard.SCARD_S_SUCCESS:
-            _, known, atr = states[0]
-            shown = bool(known & scard.SCARD_STATE_PRESENT) and bool(atr)
-            if shown is present:
-                return
-        elif code == scard.SCARD_E_UNKNOWN_READER:
-            time.sleep(0.01)  # the service has just started
-        elif code != scard.SCARD_E_TIMEOUT:
-            raise AssertionError(scard.SCardGetErrorMessage(code))
-    raise AssertionError(f"{reader}: no card state {present} in {_SECONDS} s")
