@@ -6,8 +6,13 @@ are the only places where a code gets its status, and a card's error its code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from agent.texts import text
 from cardio import errors as card
+
+T = TypeVar("T")
 
 #: Code to HTTP status. Never 408 or 425, which browsers repeat by themselves.
 STATUS = {
@@ -124,3 +129,11 @@ class Problem(Exception):
         if self.retry_after is not None:
             body["retryAfter"] = self.retry_after
         return body
+
+
+def as_problem(work: Callable[[], T]) -> T:
+    """Run work on a card and let its failure become a problem."""
+    try:
+        return work()
+    except card.CardError as error:
+        raise Problem.from_card_error(error) from error

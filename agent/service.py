@@ -11,15 +11,16 @@ import contextlib
 import datetime
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agent import chip, host, reading, token
+from agent.ahead import ReadAhead
 from agent.consent import Grants
-from agent.errors import Problem
+from agent.errors import Problem, as_problem
 from agent.events import (
     IDLE_SECONDS,
     Audience,
@@ -28,26 +29,26 @@ from agent.events import (
     Tickets,
     changes,
 )
+from agent.identity import identity_body
 from agent.inspection import Found, reader_id
 from agent.monitor import Monitor, Stay, stay_of
 from agent.protocol import AuthenticateRequest, IdentityRequest
+from agent.questions import Questions
+from agent.readers import Readers, card_state
 from agent.reading import LoginCertificates, LoginReady, Progress
 from agent.settings import Settings
-from agent.token import base64_text
-from agent.ui import Cancelled, Choice, Consent, Login, Unavailable, UserInterface
+from agent.ui import Choice, Consent, Login, UserInterface
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.certificates import parse_certificate
-from cardio.beid.identity import parse_address, parse_identity
 from cardio.beid.known import InMemory, KnownCertificates
 from cardio.card import Card, CardData, CardSource, Expected, PinEntry
 from cardio.channel import Stopped
 from cardio.errors import (
-    CardError,
     CardReset,
     UnsupportedCard,
 )
-from cardio.files import EF, Key
+from cardio.files import Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState
 
@@ -57,24 +58,11 @@ _log = logging.getLogger(__name__)
 
 FEATURES = ("authenticate", "chip", "events", "identity")
 OPERATION_SECONDS = 240.0
-DIALOG_SECONDS = 120.0
-#: Within which PC/SC tells its readers, unless it is stuck.
-READERS_SECONDS = 10.0
 _CLOSING_SECONDS = 10.0
 _NOT_ASKED = (
     "nobody was asked by this call: it is open to a site after an identity request or a"
     " login that the person agreed to, until the card goes or ten minutes are over"
 )
-
-_RAW_NAMES = {
-    EF.IDENTITY: "identity",
-    EF.IDENTITY_SIGNATURE: "identitySignature",
-    EF.ADDRESS: "address",
-    EF.ADDRESS_SIGNATURE: "addressSignature",
-    EF.PHOTO: "photo",
-    EF.RRN: "rrnCertificate",
-    EF.ROOT: "rootCertificate",
-}
 
 
 @dataclass
@@ -106,8 +94,6 @@ class AgentService:
         self._salt = secrets.token_bytes(16)
         self._reservations = Reservations()
         self._chip_limit = chip.DailyLimit(settings.data_dir)
-        self._dialog = asyncio.Lock()
-        self._stuck: asyncio.Future[tuple[ReaderState, ...]] | None = None
 
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
@@ -116,16 +102,24 @@ class AgentService:
         self._tickets = Tickets(host.clock)
         self._audience = Audience()
         self._last_call: dict[str, float] = {}
-        self._ahead: set[asyncio.Task[None]] = set()
         self._loop = loop
         self._monitor = Monitor(self._source, self._readers_changed)
+        self._readers = Readers(
+            self._source,
+            self._monitor,
+            self._reservations,
+            test_cards=self.settings.test_cards,
+        )
+        self._questions = Questions(self._monitor, self._audience, self._readers.states)
+        self._ahead = ReadAhead(
+            self._source, self._readers, self._monitor, self._reservations, self._known
+        )
         self._monitor.start()
 
     async def close(self) -> None:
         """Stop following; wait for a signature that is under way and its LOG OFF."""
         self._monitor.close()
-        for task in self._ahead:
-            task.cancel()
+        self._ahead.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await self._reservations.idle()
@@ -141,36 +135,24 @@ class AgentService:
         body: dict[str, object] = {"api": ["v1"], "origin": "ask"}
         if not await self._allowed(origin):
             return body
-        found = await self._found_or_empty()
-        self._read_ahead()
+        found = await self._readers.found_or_empty()
+        self._ahead.begin()
         return body | {
             "origin": "allowed",
             "agent": {"version": self.settings.version},
             "features": list(FEATURES),
-            "card": _card_state(found),
-            "virtual": self._source.virtual or any(map(self._is_virtual, found)),
+            "card": card_state(found),
+            "virtual": self._source.virtual
+            or any(map(self._readers.is_virtual, found)),
         }
 
     async def readers(self, origin: str) -> dict[str, object]:
         """Return the body of GET /v1/readers; `user-denied` without a grant."""
         if not await self._allowed(origin):
             raise Problem("user-denied", _NOT_ASKED)
-        found = await self._look_into_all()
-        self._read_ahead()
+        found = await self._readers.look_into_all()
+        self._ahead.begin()
         return {"readers": [reader.to_json(self._salt) for reader in found]}
-
-    def _is_virtual(self, found: Found) -> bool:
-        """Tell whether a test card is in a reader, whichever road leads to it."""
-        return found.card is not None and (self._source.virtual or found.card.virtual)
-
-    def _permitted(self, found: Found) -> Found:
-        """Take a genuine card for none of ours where test cards alone are used."""
-        if found.card is None or self._is_virtual(found):
-            return found
-        if not self.settings.test_cards:
-            return found
-        error = UnsupportedCard(found.state.atr or b"", "only test cards in this run")
-        return Found(found.state, error=error)
 
     def _marks(self, origin: str) -> tuple[str, ...]:
         """Return what every question has to show of this run (safety rule 22)."""
@@ -191,22 +173,10 @@ class AgentService:
             return True
         if not self._grants.allowed(origin, still_in=lambda _: True):
             return False
-        states = await self._states_or_empty()
+        states = await self._readers.states_or_empty()
         return self._grants.allowed(
             origin, still_in=lambda stay: not stay.ended(states)
         )
-
-    async def _states_or_empty(self) -> tuple[ReaderState, ...]:
-        try:
-            return await self._states()
-        except Problem:
-            return ()
-
-    async def _found_or_empty(self) -> list[Found]:
-        try:
-            return await self._look_into_all()
-        except Problem:
-            return []
 
     # --- identity --------------------------------------------------------------------
 
@@ -234,7 +204,7 @@ class AgentService:
             proof = chip.unsupported(request.challenge)
             if wants_chip:
                 proof = await self._chip(operation, request)
-        return _identity_body(request, data) | proof
+        return identity_body(request, data) | proof
 
     async def _chip(
         self, operation: _Operation, request: IdentityRequest
@@ -251,7 +221,7 @@ class AgentService:
                     self._chip_limit,
                 )
 
-        return await operation.reservation.run(lambda: _problem(once))
+        return await operation.reservation.run(lambda: as_problem(once))
 
     async def _consent(self, operation: _Operation, request: IdentityRequest) -> None:
         origin, stay = operation.origin, operation.stay
@@ -260,10 +230,10 @@ class AgentService:
             request.include,
             request.purpose,
             operation.lang,
-            self._is_virtual(operation.found),
+            self._readers.is_virtual(operation.found),
             self._marks(origin),
         )
-        if not await self._ask(origin, stay, self._ui.consent(question)):
+        if not await self._questions.pose(origin, stay, self._ui.consent(question)):
             raise Problem("user-denied")
 
     # --- login -----------------------------------------------------------------------
@@ -276,7 +246,7 @@ class AgentService:
             origin, request.reader, lang, patient=True
         ) as operation:
             chosen, held = operation.card_data, self._monitor.held(operation.stay)
-            algorithm = _problem(lambda: login_algorithm(chosen.applet))
+            algorithm = as_problem(lambda: login_algorithm(chosen.applet))
             ready = await self._on_card(
                 operation,
                 lambda card: reading.prepare_login(card, chosen, held, self._known),
@@ -312,7 +282,7 @@ class AgentService:
                     return signature, held_or_read
 
             signature, certificates = await operation.reservation.run(
-                lambda: _problem(sign)
+                lambda: as_problem(sign)
             )
             _check_validity(certificates.holder)
             self._grants.allow_once(origin, operation.stay)
@@ -331,17 +301,19 @@ class AgentService:
             origin,
             tries,
             operation.lang,
-            self._is_virtual(operation.found),
+            self._readers.is_virtual(operation.found),
             self._marks(origin),
         )
-        if tries == 1 and not await self._ask(
+        if tries == 1 and not await self._questions.pose(
             origin, stay, self._ui.last_try(question)
         ):
             raise Problem("user-denied")
         if ready.entry is PinEntry.TYPED:
-            return await self._ask(origin, stay, self._ui.login_pin(question))
+            return await self._questions.pose(
+                origin, stay, self._ui.login_pin(question)
+            )
         elsewhere = self._ui.login_elsewhere(question, ready.entry)
-        if not await self._ask(origin, stay, elsewhere):
+        if not await self._questions.pose(origin, stay, elsewhere):
             raise Problem("user-denied")
         return None
 
@@ -385,7 +357,7 @@ class AgentService:
             ):
                 listener.end("consent-ended")
         if self._audience and "card-inserted" in kinds:
-            self._start_ahead(self._look_and_read_ahead())
+            self._ahead.look_first()
 
     def _reporter(self, origin: str, operation: str) -> Callable[[int, int], None]:
         """Return what tells an origin, from any thread, how far its reading is."""
@@ -398,83 +370,9 @@ class AgentService:
 
         return report
 
-    # --- reading ahead ---------------------------------------------------------------
-
-    def _start_ahead(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._ahead.add(task)
-        task.add_done_callback(self._ahead.discard)
-
     def prepared(self) -> bool:
         """Tell whether what a login needs was read of some card that is in."""
-        return any(
-            self._monitor.held(stay_of(found)) for found in self._monitor.found()
-        )
-
-    async def _look_and_read_ahead(self) -> None:
-        with contextlib.suppress(Problem):
-            await self._look_into_all()
-            self._read_ahead()
-
-    def _read_ahead(self) -> None:
-        """Read what logins will need of the cards, while an allowed page is open."""
-        for found in map(self._permitted, self._monitor.found()):
-            stay = stay_of(found)
-            free = not self._reservations.taken(stay.reader)
-            if found.signing and free and self._monitor.held(stay) is None:
-                self._start_ahead(self._read_certificates(found, stay))
-
-    async def _read_certificates(self, found: Found, stay: Stay) -> None:
-        chosen = found.card
-        assert chosen is not None  # it signs
-
-        def read() -> LoginCertificates:
-            stop = reservation.stop
-            with closing(self._source.open(stay.reader, stop=stop)) as card:
-                return reading.read_ahead(card, chosen, self._known)
-
-        try:
-            with self._reservations.ahead(stay.reader) as reservation:
-                self._monitor.hold(stay, await reservation.run(read))
-        except (CardError, Problem, Stopped) as error:
-            _log.debug("reading ahead: %s", type(error).__name__)
-
-    # --- asking ----------------------------------------------------------------------
-
-    async def _ask(
-        self, origin: str, stay: Stay, question: Coroutine[Any, Any, T]
-    ) -> T:
-        """Ask one question; it ends with the card, the request, or the time."""
-        if self._dialog.locked():
-            question.close()
-            raise Problem("busy")
-        async with self._dialog:
-            leaving = asyncio.ensure_future(self._monitor.gone(stay))
-            try:  # it may have left before anybody waited for that
-                if stay.ended(await self._states()):
-                    raise Problem("card-removed")
-            except BaseException:
-                leaving.cancel()
-                question.close()
-                raise
-            self._audience.tell(origin, {"type": "dialog", "state": "opened"})
-            asking = asyncio.ensure_future(question)
-            both: set[asyncio.Future[Any]] = {asking, leaving}
-            try:
-                await asyncio.wait(
-                    both, timeout=DIALOG_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
-                # Between here and the caller nothing is awaited, so that a request
-                # which is cancelled now cannot lose a PIN unwiped.
-                return _answer(asking, removed=leaving.done())
-            except BaseException:
-                asking.add_done_callback(_forget_answer)
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-                raise
-            finally:
-                leaving.cancel()
-                self._audience.tell(origin, {"type": "dialog", "state": "closed"})
+        return self._ahead.prepared()
 
     # --- reader and card -------------------------------------------------------------
 
@@ -502,7 +400,7 @@ class AgentService:
 
     async def _choose(self, origin: str, reader: str | None, lang: str) -> Found:
         """Return the reader that the request names, or the only one with a card."""
-        states = await self._states()
+        states = await self._readers.states()
         if reader is not None:
             states = tuple(
                 state for state in states if reader_id(state.name, self._salt) == reader
@@ -512,52 +410,18 @@ class AgentService:
         filled = [state for state in states if state.atr is not None]
         if not filled:
             raise Problem("no-card")
-        belgian = _usable([await self._look(state) for state in filled])
+        belgian = _usable([await self._readers.look(state) for state in filled])
         if len(belgian) == 1:
             return belgian[0]
         names = tuple(found.state.name for found in belgian)
-        tests = tuple(map(self._is_virtual, belgian))
+        tests = tuple(map(self._readers.is_virtual, belgian))
         question = Choice(
             origin, names, lang, all(tests), self._marks(origin), test_cards=tests
         )
         stay = Stay(names[0], belgian[0].state.insertion)
-        return belgian[await self._ask(origin, stay, self._ui.choose(question))]
-
-    async def _states(self) -> tuple[ReaderState, ...]:
-        """Return the readers now; `pcsc-unavailable` from a service that is stuck.
-
-        While a look at it has not come back no other one is begun.
-        """
-        if self._stuck is not None and not self._stuck.done():
-            raise Problem("pcsc-unavailable")
-        look = asyncio.ensure_future(self._in_thread(self._source.readers))
-        try:
-            return await asyncio.wait_for(asyncio.shield(look), READERS_SECONDS)
-        except TimeoutError:
-            self._stuck = look
-            look.add_done_callback(lambda done: done.cancelled() or done.exception())
-            raise Problem("pcsc-unavailable") from None
-
-    async def _look_into_all(self) -> list[Found]:
-        """Look into all readers; a reader in use is not disturbed for it."""
-        return [await self._look(state) for state in await self._states()]
-
-    async def _look(self, state: ReaderState) -> Found:
-        if self._reservations.taken(state.name):
-            known = self._monitor.remembered(state)
-            if known is None:
-                raise Problem("busy")
-            return self._permitted(known)
-        found = await self._in_thread(lambda: self._monitor.look(state))
-        return self._permitted(found)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Run short blocking work that needs no reservation."""
-        reservation = Reservation(lambda: None)
-        try:
-            return await reservation.run(lambda: _problem(work))
-        finally:
-            reservation.leave()
+        return belgian[
+            await self._questions.pose(origin, stay, self._ui.choose(question))
+        ]
 
     @contextmanager
     def _card(
@@ -595,15 +459,7 @@ class AgentService:
             except CardReset:
                 return once()
 
-        return await operation.reservation.run(lambda: _problem(twice))
-
-
-def _card_state(found: list[Found]) -> str:
-    """Return the `card` of /v1/status."""
-    if any(reader.card is not None or reader.in_use for reader in found):
-        return "present"
-    filled = any(reader.state.atr is not None for reader in found)
-    return "unsupported" if filled else "none"
+        return await operation.reservation.run(lambda: as_problem(twice))
 
 
 def _usable(found: list[Found]) -> list[Found]:
@@ -615,58 +471,8 @@ def _usable(found: list[Found]) -> list[Found]:
     raise Problem.from_card_error(error)
 
 
-def _problem(work: Callable[[], T]) -> T:
-    """Run work and let a card's failure become a problem."""
-    try:
-        return work()
-    except CardError as error:
-        raise Problem.from_card_error(error) from error
-
-
-def _answer(asking: asyncio.Future[T], *, removed: bool) -> T:
-    if asking.done():
-        try:
-            return asking.result()
-        except Cancelled:
-            raise Problem("user-cancelled") from None
-        except Unavailable:
-            raise Problem("no-user-interface") from None
-    raise Problem("card-removed" if removed else "timeout")
-
-
-def _forget_answer(asking: asyncio.Future[Any]) -> None:
-    """Wipe a PIN that was typed for a request which is over."""
-    if asking.done() and not asking.cancelled() and asking.exception() is None:
-        answer = asking.result()
-        if isinstance(answer, Pin):
-            answer.wipe()
-
-
 def _check_validity(certificate: bytes) -> None:
     """Refuse a login with an expired certificate before anything is asked."""
-    parsed = _problem(partial(parse_certificate, certificate))
+    parsed = as_problem(partial(parse_certificate, certificate))
     if parsed.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
         raise Problem("certificate-expired")
-
-
-def _identity_body(
-    request: IdentityRequest, data: dict[EF, bytes]
-) -> dict[str, object]:
-    """Return the body of POST /v1/identity: parsed for display, raw for proof."""
-    raw = {name: base64_text(data[ef]) for ef, name in _RAW_NAMES.items() if ef in data}
-    body: dict[str, object] = {"format": "eid-agent-identity:1"}
-    for part in request.include:
-        body[part] = _problem(partial(_PARSED[part], data))
-    body["raw"] = raw
-    return body
-
-
-_PARSED: dict[str, Callable[[dict[EF, bytes]], object]] = {
-    "identity": lambda data: (
-        parse_identity(data[EF.IDENTITY]).to_json() if EF.IDENTITY in data else None
-    ),
-    "address": lambda data: (
-        parse_address(data[EF.ADDRESS]).to_json() if EF.ADDRESS in data else None
-    ),
-    "photo": lambda data: base64_text(data[EF.PHOTO]) if EF.PHOTO in data else None,
-}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent import openapi, service
+from agent import openapi, questions, service
 from agent.errors import Problem
 from agent.settings import Settings
 from agent.ui import Unavailable
@@ -43,7 +43,15 @@ CARD_ERRORS: list[tuple[errors.CardError, str, int]] = [
     (errors.FileAbsent(), "card-unreadable", 424),
     (errors.NoCertificate(), "no-certificate", 424),
     (errors.PinError(), "card-unreadable", 424),
-    (errors.PinFormat(), "card-unreadable", 424),
+    (errors.CardBusy(), "busy", 409),
+    (errors.ModuleUnusable(), "pcsc-unavailable", 424),
+    (errors.LoginFirst(), "no-certificate", 424),
+    (errors.ChipBlocked(), "card-unreadable", 424),
+    (errors.PinFormat(), "user-cancelled", 409),
+    (errors.NewPinRefused(), "card-unreadable", 424),
+    (errors.NewPinsDiffer(), "user-cancelled", 409),
+    (errors.PinEntryTimeout(), "timeout", 504),
+    (errors.PinEntryCancelled(), "user-cancelled", 409),
     (errors.PinIncorrect(2), "pin-incorrect", 422),
     (errors.PinBlocked(), "pin-blocked", 423),
 ]
@@ -225,7 +233,8 @@ async def test_a_question_that_nobody_answers_ends(
     person = Person(thinks=True)
     async with running("adult", person=person) as agent:
         with monkeypatch.context() as patch:
-            patch.setattr(service, limit, 0.2)
+            where = questions if limit.startswith("DIALOG") else service
+            patch.setattr(where, limit, 0.2)
             answer = await asyncio.wait_for(agent.login(), 10)
         assert (answer.status, answer.body["code"]) == (504, "timeout")
         assert person.left.is_set()
@@ -244,7 +253,6 @@ async def test_a_card_that_is_not_virtual_needs_consent_all_the_same() -> None:
         assert (await agent.identity("identity", "address")).status == 200
         [question] = agent.person.questions
         assert question.data == ("identity", "address")  # type: ignore[union-attr]
-        assert not question.virtual
         agent.person.agrees = False
         assert (await agent.identity("identity")).body["code"] == "user-denied"
 

@@ -94,9 +94,9 @@ async def test_where_test_cards_count_no_other_is_used() -> None:
     """A genuine card is asked for neither data nor PIN, and nothing is read of it."""
     card = genuine()
     async with serving(card, test_cards=True, allowed=True) as (service, person):
-        with pytest.raises(Problem, match="unsupported-card"):
+        with pytest.raises(Problem, match="only test cards"):
             await service.identity(PORTAL, IDENTITY, "en")
-        with pytest.raises(Problem, match="unsupported-card"):
+        with pytest.raises(Problem, match="only test cards"):
             await service.authenticate(PORTAL, LOGIN, "en")
         status = await service.status(PORTAL)
         assert (status["card"], status["virtual"]) == ("unsupported", False)

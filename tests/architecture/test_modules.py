@@ -115,6 +115,8 @@ _MAY_ASK_THE_SYSTEM = {
     "agent.ui.terminal",
     "agent.ui.terminal_posix",
     "agent.ui.terminal_windows",
+    "cardio.cryptoki",  # how a module packs its structures
+    "cardio.pkcs11_places",  # where modules are
     "cardio.pcsc",  # macOS' PC/SC does not tell of new readers
     "cardio.virtual.cache",  # the place of caches; cardio cannot ask agent.host
 }

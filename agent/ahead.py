@@ -1,0 +1,94 @@
+"""Reads ahead what logins will need of the cards, while an allowed page is open.
+
+Gives way to every request; what was read is kept by the monitor until the card goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from contextlib import closing
+from typing import Any
+
+from agent import reading
+from agent.errors import Problem
+from agent.inspection import Found
+from agent.monitor import Monitor, Stay, stay_of
+from agent.readers import Readers
+from agent.reading import LoginCertificates
+from agent.work import Reservations
+from cardio.beid.known import KnownCertificates
+from cardio.card import CardSource
+from cardio.channel import Stopped
+from cardio.errors import CardError
+
+_log = logging.getLogger(__name__)
+
+
+class ReadAhead:
+    """The reading that nobody has asked for yet."""
+
+    def __init__(
+        self,
+        source: CardSource,
+        readers: Readers,
+        monitor: Monitor,
+        reservations: Reservations,
+        known: KnownCertificates,
+    ) -> None:
+        self._source = source
+        self._readers = readers
+        self._monitor = monitor
+        self._reservations = reservations
+        self._known = known
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        """Stop all of it."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def prepared(self) -> bool:
+        """Tell whether what a login needs was read of some card that is in."""
+        return any(
+            self._monitor.held(stay_of(found)) for found in self._monitor.found()
+        )
+
+    def look_first(self) -> None:
+        """Recognise what was put in, and read what logins will need of it."""
+        self._start(self._look_first())
+
+    async def _look_first(self) -> None:
+        with contextlib.suppress(Problem):
+            await self._readers.look_into_all()
+            self.begin()
+
+    def begin(self) -> None:
+        """Read what logins will need of the cards, while an allowed page is open."""
+        for found in map(self._readers.permitted, self._monitor.found()):
+            stay = stay_of(found)
+            free = not self._reservations.taken(stay.reader)
+            if found.signing and free and self._monitor.held(stay) is None:
+                self._start(self._read_certificates(found, stay))
+
+    async def _read_certificates(self, found: Found, stay: Stay) -> None:
+        chosen = found.card
+        assert chosen is not None  # it signs
+
+        def read() -> LoginCertificates:
+            stop = reservation.stop
+            with closing(self._source.open(stay.reader, stop=stop)) as card:
+                return reading.read_ahead(card, chosen, self._known)
+
+        try:
+            with self._reservations.ahead(stay.reader) as reservation:
+                self._monitor.hold(stay, await reservation.run(read))
+        except (CardError, Problem, Stopped) as error:
+            _log.debug("reading ahead: %s", type(error).__name__)

@@ -1,0 +1,91 @@
+"""One question at a time in the whole agent; it ends with card, request or time.
+
+Waits on the event loop; what is asked, and how, is the interface's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from agent.errors import Problem
+from agent.events import Audience
+from agent.monitor import Monitor, Stay
+from agent.ui import Cancelled, Unavailable
+from cardio.pin import Pin
+from cardio.readers import ReaderState
+
+T = TypeVar("T")
+
+DIALOG_SECONDS = 120.0
+
+
+class Questions:
+    """Asks the person about a card; tells the page that a dialog opens and closes."""
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        audience: Audience,
+        states: Callable[[], Awaitable[tuple[ReaderState, ...]]],
+    ) -> None:
+        """`states` returns the readers as they are now."""
+        self._monitor = monitor
+        self._audience = audience
+        self._states = states
+        self._dialog = asyncio.Lock()
+
+    async def pose(
+        self, origin: str, stay: Stay, question: Coroutine[Any, Any, T]
+    ) -> T:
+        """Put one question; it ends with the card, the request, or the time."""
+        if self._dialog.locked():
+            question.close()
+            raise Problem("busy")
+        async with self._dialog:
+            leaving = asyncio.ensure_future(self._monitor.gone(stay))
+            try:  # it may have left before anybody waited for that
+                if stay.ended(await self._states()):
+                    raise Problem("card-removed")
+            except BaseException:
+                leaving.cancel()
+                question.close()
+                raise
+            self._audience.tell(origin, {"type": "dialog", "state": "opened"})
+            asking = asyncio.ensure_future(question)
+            both: set[asyncio.Future[Any]] = {asking, leaving}
+            try:
+                await asyncio.wait(
+                    both, timeout=DIALOG_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                # Between here and the caller nothing is awaited, so that a request
+                # which is cancelled now cannot lose a PIN unwiped.
+                return _answer(asking, removed=leaving.done())
+            except BaseException:
+                asking.add_done_callback(_forget_answer)
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                raise
+            finally:
+                leaving.cancel()
+                self._audience.tell(origin, {"type": "dialog", "state": "closed"})
+
+
+def _answer(asking: asyncio.Future[T], *, removed: bool) -> T:
+    if asking.done():
+        try:
+            return asking.result()
+        except Cancelled:
+            raise Problem("user-cancelled") from None
+        except Unavailable:
+            raise Problem("no-user-interface") from None
+    raise Problem("card-removed" if removed else "timeout")
+
+
+def _forget_answer(asking: asyncio.Future[Any]) -> None:
+    """Wipe a PIN that was typed for a request which is over."""
+    if asking.done() and not asking.cancelled() and asking.exception() is None:
+        answer = asking.result()
+        if isinstance(answer, Pin):
+            answer.wipe()

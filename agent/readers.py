@@ -1,0 +1,112 @@
+"""The readers and what is in them, for the event loop; blocks in threads alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from agent.errors import Problem, as_problem
+from agent.inspection import Found
+from agent.monitor import Monitor
+from agent.work import Reservation, Reservations
+from cardio.card import CardSource
+from cardio.errors import UnsupportedCard
+from cardio.readers import ReaderState
+
+T = TypeVar("T")
+
+#: Within which PC/SC tells its readers, unless it is stuck.
+READERS_SECONDS = 10.0
+
+
+class Readers:
+    """Looks at readers; one in use is not disturbed, a stuck service not waited for.
+
+    `test_cards`: a genuine card is taken for none of ours.
+    """
+
+    def __init__(
+        self,
+        source: CardSource,
+        monitor: Monitor,
+        reservations: Reservations,
+        *,
+        test_cards: bool,
+    ) -> None:
+        self._source = source
+        self._monitor = monitor
+        self._reservations = reservations
+        self._test_cards = test_cards
+        self._stuck: asyncio.Future[tuple[ReaderState, ...]] | None = None
+
+    def is_virtual(self, found: Found) -> bool:
+        """Tell whether a test card is in a reader, whichever road leads to it."""
+        return found.card is not None and (self._source.virtual or found.card.virtual)
+
+    def permitted(self, found: Found) -> Found:
+        """Take a genuine card for none of ours where test cards alone are used."""
+        if found.card is None or self.is_virtual(found):
+            return found
+        if not self._test_cards:
+            return found
+        error = UnsupportedCard(found.state.atr or b"", "only test cards in this run")
+        return Found(found.state, error=error)
+
+    async def states_or_empty(self) -> tuple[ReaderState, ...]:
+        try:
+            return await self.states()
+        except Problem:
+            return ()
+
+    async def found_or_empty(self) -> list[Found]:
+        try:
+            return await self.look_into_all()
+        except Problem:
+            return []
+
+    async def states(self) -> tuple[ReaderState, ...]:
+        """Return the readers now; `pcsc-unavailable` from a service that is stuck.
+
+        While a look at it has not come back no other one is begun.
+        """
+        if self._stuck is not None and not self._stuck.done():
+            raise Problem("pcsc-unavailable")
+        look = asyncio.ensure_future(self._in_thread(self._source.readers))
+        try:
+            # Not wait_for, which up to Python 3.11 can swallow a cancellation.
+            async with asyncio.timeout(READERS_SECONDS):
+                return await asyncio.shield(look)
+        except TimeoutError:
+            self._stuck = look
+            look.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise Problem("pcsc-unavailable") from None
+
+    async def look_into_all(self) -> list[Found]:
+        """Look into all readers; a reader in use is not disturbed for it."""
+        return [await self.look(state) for state in await self.states()]
+
+    async def look(self, state: ReaderState) -> Found:
+        if self._reservations.taken(state.name):
+            known = self._monitor.remembered(state)
+            if known is None:
+                raise Problem("busy")
+            return self.permitted(known)
+        found = await self._in_thread(lambda: self._monitor.look(state))
+        return self.permitted(found)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Run short blocking work that needs no reservation."""
+        reservation = Reservation(lambda: None)
+        try:
+            return await reservation.run(lambda: as_problem(work))
+        finally:
+            reservation.leave()
+
+
+def card_state(found: list[Found]) -> str:
+    """Return the `card` of /v1/status."""
+    if any(reader.card is not None or reader.in_use for reader in found):
+        return "present"
+    filled = any(reader.state.atr is not None for reader in found)
+    return "unsupported" if filled else "none"
