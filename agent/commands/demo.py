@@ -30,7 +30,6 @@ from agent.commands.running import endpoint, explain_ui, stop_on_signals
 from agent.connections import bind
 from agent.demo.browser import Endpoint, Opened, open_browser
 from agent.demo.serve import serve_portal
-from agent.demo.trust import ForeignRoot, Trust, test_trust, trust_for
 from agent.errors import Problem
 from agent.inspection import look_into_all
 from agent.settings import Settings
@@ -51,6 +50,7 @@ from cardio.virtual.vpcd import (
 
 try:
     from agent.demo.portal import PortalConfig, make_portal
+    from agent.demo.trust import ForeignRoot, Trust, test_trust, trust_for
     from agent.relyingparty import AcceptingTestCards
 except ModuleNotFoundError as error:  # the extra `relyingparty` is not installed
     raise Failure("cli-no-relyingparty") from error
@@ -91,7 +91,7 @@ def _pcsc(options: argparse.Namespace) -> Iterator[tuple[CardSource, Trust]]:
     """
     source = card_source("pcsc")
     try:
-        source.readers()  # the first call wakes a service that waits to be called
+        # Either way the first call wakes a service that waits to be called.
         if options.persona:
             _want_no_card(source)
         trust = None if options.persona else trust_for(source)

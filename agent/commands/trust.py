@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent import certs, tls
 from agent.commands import Failure, answer
+from agent.commands.reasons import Located
 from agent.commands.running import data_dir
 from agent.instance import AlreadyRunning, Instance, NotRunning, running_port
 
@@ -33,8 +34,7 @@ def _made(folder: Path) -> tls.Files:
     except AlreadyRunning:
         return _in_use(folder)
     except OSError as error:
-        reason = f"{folder}: {error.strerror or error}"
-        raise Failure("cli-data-dir", reason=reason) from None
+        raise Failure("cli-data-dir", reason=Located(folder, error)) from None
     try:
         return tls.load_or_create(folder)
     finally:

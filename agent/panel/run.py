@@ -8,7 +8,7 @@ import socket
 
 from aiohttp import web
 
-from agent.commands import Failure, answer
+from agent.commands import announce, vpcd_failure
 from agent.commands.cardmaker import CardMaker
 from agent.commands.running import stop_on_signals
 from agent.connections import Runner
@@ -18,7 +18,6 @@ from cardio.virtual.playable import PlayableCard
 from cardio.virtual.vpcd import VpcdUnavailable
 
 #: An open question for news ends this soon after the panel was told to end.
-_SHUTDOWN_SECONDS = 0.2
 
 
 def run(maker: CardMaker, card: PlayableCard, address: tuple[str, int]) -> int:
@@ -33,25 +32,20 @@ async def _run(maker: CardMaker, card: PlayableCard, address: tuple[str, int]) -
         card,
         address,
         changed=news.tell,
-        powered=lambda: answer("card inserted"),
+        powered=lambda: announce("card inserted"),
     )
     stop = stop_on_signals()
     listener = socket.create_server(("127.0.0.1", 0))
     port, token = listener.getsockname()[1], secrets.token_urlsafe(24)
-    runner = Runner(
-        make_app(desk, news, port, token),
-        access_log=None,
-        handler_cancellation=True,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-    )
+    runner = Runner(make_app(desk, news, port, token), handler_cancellation=True)
     await runner.setup()
     try:
         await asyncio.to_thread(desk.insert)
         await web.SockSite(runner, listener).start()
-        answer(f"panel: http://127.0.0.1:{port}/{token}/")
+        announce(f"panel: http://127.0.0.1:{port}/{token}/")
         await stop.wait()
     except VpcdUnavailable as error:
-        raise Failure("cli-no-vpcd", reason=error) from None
+        raise vpcd_failure(error) from None
     finally:
         await runner.cleanup()
         listener.close()
