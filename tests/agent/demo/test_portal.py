@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from agent.demo.portal import COOKIE, PortalConfig, make_portal
 from agent.demo.sessions import LIFETIME
-from cardio.virtual.personas import PERSONAS
+from cardio.virtual.personas import CATALOGUE
 from cardio.virtual.pki import test_roots as roots_of_test
 from tests.agent.demo.cards import card, identity, token
 
@@ -159,14 +159,14 @@ async def test_genuine_data_are_shown_as_foreign_text(
     visitor: Visitor, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What hides or reorders text is shown as replaced, though the card is genuine."""
-    adult = PERSONAS["adult"]
+    adult = CATALOGUE["adult"]
     hostile = replace(
         adult,
         name="hostile",
         identity={**adult.identity, **dict.fromkeys((0x07, 0x08, 0x09), text)},
         address=dict.fromkeys((0x01, 0x02, 0x03), text),
     )
-    monkeypatch.setitem(PERSONAS, "hostile", hostile)  # type: ignore[arg-type]
+    monkeypatch.setitem(CATALOGUE, "hostile", hostile)  # type: ignore[arg-type]
     await visitor.log_in("adult")
     answer = await visitor.post("/api/identity", identity(card("hostile")))
     person = (await answer.json())["person"]
@@ -267,7 +267,8 @@ async def test_every_answer_has_the_sites_headers(
     assert answer.status == status
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
-    assert "connect-src 'self' https://localhost:27410;" in policy
+    agent = "https://localhost:27410 wss://localhost:27410"
+    assert f"connect-src 'self' {agent};" in policy
     assert "unsafe" not in policy
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
