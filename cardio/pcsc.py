@@ -127,18 +127,18 @@ def _state(
     context: Any, pads: dict[str, bool], name: str, event: int, atr: list[int]
 ) -> ReaderState:
     present = event & scard.SCARD_STATE_PRESENT and not event & scard.SCARD_STATE_MUTE
-    if name not in pads:
-        pads[name] = _has_pin_pad(context, name)
+    if name not in pads and (pad := _has_pin_pad(context, name)) is not None:
+        pads[name] = pad
     seen = bytes(atr) if present and atr else None
     # The upper half of the event state counts insertions and removals.
-    return ReaderState(name, seen, event >> 16 & 0xFFFF, pads[name])
+    return ReaderState(name, seen, event >> 16 & 0xFFFF, pads.get(name, False))
 
 
-def _has_pin_pad(context: Any, name: str) -> bool:
-    """Ask a reader, with or without a card, for a keypad; trouble means no."""
+def _has_pin_pad(context: Any, name: str) -> bool | None:
+    """Ask a reader, with or without a card, for a keypad; None: it is in use now."""
     code, card, _ = scard.SCardConnect(context, name, scard.SCARD_SHARE_DIRECT, 0)
     if code != scard.SCARD_S_SUCCESS:
-        return False
+        return None
     try:
         return keypad(_features(card), None) is not None
     finally:

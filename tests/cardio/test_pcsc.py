@@ -387,12 +387,17 @@ code, card, _ = scard.SCardConnect(
     context, sys.argv[1], scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0
 )
 assert code == scard.SCARD_S_SUCCESS, scard.SCardGetErrorMessage(code)
+readers = PcscReaders()
+readers.readers()
+assert sys.argv[1] not in readers._pads  # a reader that cannot be asked is asked again later
 try:
-    PcscReaders().connect(sys.argv[1])
+    readers.connect(sys.argv[1])
 except CardBusy:
     print("busy")
 scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
-PcscReaders().connect(sys.argv[1]).close()
+readers.readers()
+assert readers._pads[sys.argv[1]] is False
+readers.connect(sys.argv[1]).close()
 print("free")
 """
 
