@@ -389,7 +389,7 @@ code, card, _ = scard.SCardConnect(
 assert code == scard.SCARD_S_SUCCESS, scard.SCardGetErrorMessage(code)
 readers = PcscReaders()
 readers.readers()
-assert sys.argv[1] not in readers._pads  # a reader that cannot be asked is asked again later
+assert sys.argv[1] not in readers._pads  # it is asked again later
 try:
     readers.connect(sys.argv[1])
 except CardBusy:
