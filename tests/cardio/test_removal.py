@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -12,7 +13,7 @@ from cardio.beid.algorithms import login_algorithm
 from cardio.beid.card import BeidCard
 from cardio.beid.source import BeidCards
 from cardio.card import Card, Expected
-from cardio.errors import CardRemoved, PinIncorrect
+from cardio.errors import CardRemoved, PinIncorrect, UnsupportedCard
 from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.virtual.profile import load_profile
@@ -42,12 +43,25 @@ def _read_all(card: Card) -> None:
             card.read_certificate(ef)
 
 
+def _change(card: Card) -> None:
+    with card.transaction():
+        expected = card.state()
+    card.change_pin(_pin(b"1234"), _pin(b"1234"), expected)
+
+
+def _ask_the_chip(card: Card) -> None:
+    with contextlib.suppress(UnsupportedCard):  # 1.7, which is not asked
+        card.authenticate_chip(bytes(48))
+
+
 OPERATIONS: dict[str, Callable[[Card], object]] = {
     "recognise": lambda card: None,
     "read": _read_all,
     "pin status": lambda card: card.pin_status(),
     "authentication": lambda card: _sign(card, Key.AUTHENTICATION, b"1234"),
     "non-repudiation": lambda card: _sign(card, Key.NON_REPUDIATION, b"1234"),
+    "PIN change": _change,
+    "chip": _ask_the_chip,
     "wrong PIN": lambda card: _sign(card, Key.AUTHENTICATION, b"9999"),
 }
 
