@@ -303,8 +303,9 @@ class PcscChannel(Channel):
         self._context: Any = None
         self._card: Any = None
         self._reset_seen = False
-        #: A card that stayed mute, or whose reset failed, is reset on the way out.
+        #: A card whose reset failed, or that stayed mute, is reset on the way out.
         self._reset_on_release = False
+        self._kept_by_another = False
         self._table: bytes | None = None
         self._firmware: tuple[int, int] | None = None
         self._worker = Worker(self._release)
@@ -385,10 +386,14 @@ class PcscChannel(Channel):
 
     def _begin(self) -> None:
         """Begin a transaction; a reset by somebody else before it does not matter."""
-        code = scard.SCardBeginTransaction(self._card)
-        if _BY_CODE.get(_unsigned(code)) is CardReset:
-            self._reconnect()
+        try:
             code = scard.SCardBeginTransaction(self._card)
+            if _BY_CODE.get(_unsigned(code)) is CardReset:
+                self._reconnect()
+                code = scard.SCardBeginTransaction(self._card)
+        finally:
+            # Given up while another program kept the card: nothing of ours is on it.
+            self._kept_by_another |= self._worker.given_up
         _check(code)
 
     def _end(self, *, reset: bool) -> None:
@@ -408,7 +413,6 @@ class PcscChannel(Channel):
             code, answer = scard.SCardTransmit(self._card, pci, command)
         finally:
             command[:] = [0] * len(command)
-            self._reset_on_release |= self._worker.given_up
         self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
         _check(code)
         if len(answer) < _STATUS_WORD and self._goes():
@@ -465,7 +469,8 @@ class PcscChannel(Channel):
         another program kept is left alone: a reset would take that program's PIN right.
         """
         if self._card is not None:
-            reset = self._reset_on_release
+            mute = self._worker.given_up and not self._kept_by_another
+            reset = self._reset_on_release or mute
             end = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
             scard.SCardDisconnect(self._card, end)
             self._card = None

@@ -123,12 +123,12 @@ def _change(source: CardSource, card: _Card, pins: Pins) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C, SIGTERM and SIGHUP back until the card gave its PIN right up."""
+    """Hold signals of terminal and system back until the card has no PIN right."""
     late: list[int] = []
     before = {
         number: signal.signal(number, lambda caught, _: late.append(caught))
         for number in signal.Signals
-        if number.name in ("SIGINT", "SIGTERM", "SIGHUP")
+        if number.name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
     }
     try:
         yield

@@ -377,6 +377,39 @@ def test_a_card_that_another_program_keeps_is_busy_and_left_alone(
                 assert not thread.is_alive()
 
 
+def test_a_pin_entry_that_outlives_its_limit_ends_in_a_reset(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the reader's keys send after all leaves no PIN right on the card."""
+    before, go = threading.enumerate(), threading.Event()
+    ends: list[int] = []
+    disconnect = pcsc.scard.SCardDisconnect
+
+    def control(*_: object) -> tuple[int, list[int]]:
+        assert go.wait(20)
+        return 0, [0x90, 0x00]
+
+    def ended(card: object, end: int) -> int:
+        ends.append(end)
+        return int(disconnect(card, end))
+
+    with pcscd.card():
+        channel = pcsc.PcscReaders(apdu_seconds=0.5).connect(pcscd.reader)
+        table = bytes((Feature.VERIFY_PIN_DIRECT, 4, 0x42, 0x33, 0, 6))
+        monkeypatch.setattr(channel, "_table", table)
+        monkeypatch.setattr(pcsc.scard, "SCardControl", control)
+        monkeypatch.setattr(pcsc.scard, "SCardDisconnect", ended)
+        with channel.transaction():
+            with pytest.raises(CardMute):
+                channel.enter_pin(Feature.VERIFY_PIN_DIRECT, b"x", 0.2)
+        channel.close()
+        go.set()
+        for thread in threading.enumerate():
+            if thread.name == "pcsc-channel" and thread not in before:
+                thread.join(10)
+    assert ends == [pcsc.scard.SCARD_RESET_CARD]
+
+
 ALONE = """
 import sys
 from smartcard import scard
