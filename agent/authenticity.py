@@ -45,13 +45,14 @@ def judge(
     judge = _Judge(content, tuple(cas), now)
     has_certificates = any(ef in content.files for ef in _HOLDER)
     has_key = content.applet == "1.8" or judge.names_key
+    has_photo = EF.PHOTO in content.files or judge.names_photo
     return (
         Check("rrn-certificate", judge.rrn_certificate()),
         Check("identity-signature", judge.identity_signature()),
         Check(
             "address-signature", judge.address_signature(), EF.ADDRESS in content.files
         ),
-        Check("photo-hash", judge.photo_hash(), EF.PHOTO in content.files),
+        Check("photo-hash", judge.photo_hash(), has_photo),
         Check("basic-key-hash", judge.basic_key_hash(), has_key),
         Check("chip", judge.chip(), has_key),
         Check("chip-number", judge.chip_number()),
@@ -105,6 +106,11 @@ class _Judge:
     def names_key(self) -> bool:
         """True where the signed identity names a chip's key, whatever the applet is."""
         return bool(self._identity and self._identity.basic_key_hash)
+
+    @property
+    def names_photo(self) -> bool:
+        """True where the signed identity names a photo: a copy without it is none."""
+        return bool(self._identity and self._identity.photo_hash)
 
     # --- the National Register -------------------------------------------------------
 

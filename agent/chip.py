@@ -121,8 +121,8 @@ class DailyLimit:
 
     def take(self, origin: str) -> bool:
         """Count one proof for an origin; False when there is none left today."""
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
         with self._lock:
+            today = datetime.datetime.now(datetime.UTC).date().isoformat()
             try:
                 return self._take(origin, today)
             except OSError as error:
@@ -131,7 +131,7 @@ class DailyLimit:
 
     def _take(self, origin: str, today: str) -> bool:
         used = self._used or self._load(today)
-        if used.day != today:
+        if used.day < today:  # a clock that is set back begins no new day
             used = _Day(today)
         key = hashlib.sha256(used.salt + origin.encode()).hexdigest()
         count = used.counts.get(key, used.begin)

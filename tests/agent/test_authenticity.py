@@ -408,7 +408,7 @@ def test_a_forged_certificate_is_wrong_even_under_an_unknown_root() -> None:
 @pytest.mark.parametrize(
     ("ef", "needed"),
     [
-        (ef, ef not in (EF.ADDRESS, EF.PHOTO, EF.ROOT, EF.AUTHENTICATION, EF.SIGNATURE))
+        (ef, ef not in (EF.ADDRESS, EF.ROOT, EF.AUTHENTICATION, EF.SIGNATURE))
         for ef in FILES
     ],
     ids=lambda value: getattr(value, "name", None),

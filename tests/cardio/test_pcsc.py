@@ -399,9 +399,8 @@ def test_a_pin_entry_that_outlives_its_limit_ends_in_a_reset(
         monkeypatch.setattr(channel, "_table", table)
         monkeypatch.setattr(pcsc.scard, "SCardControl", control)
         monkeypatch.setattr(pcsc.scard, "SCardDisconnect", ended)
-        with channel.transaction():
-            with pytest.raises(CardMute):
-                channel.enter_pin(Feature.VERIFY_PIN_DIRECT, b"x", 0.2)
+        with channel.transaction(), pytest.raises(CardMute):
+            channel.enter_pin(Feature.VERIFY_PIN_DIRECT, b"x", 0.2)
         channel.close()
         go.set()
         for thread in threading.enumerate():
