@@ -3,7 +3,7 @@
 CA, root and RRN certificates belong to nobody in person and are the same on thousands
 of cards. One is taken for the card's own only if its key made the signature that the
 card holds, so one with another key costs a reading, never a false result. Who issued
-what is learned is not verified yet: one with the card's key and another issuer is taken.
+what is learned is not verified yet: one with its key and another issuer is taken.
 """
 
 from __future__ import annotations
