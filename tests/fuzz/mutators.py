@@ -77,12 +77,17 @@ def mutate_command(data: bytes, max_size: int, seed: int, mutate: Mutate) -> byt
     elif choice == 3:
         commands[place] = mutate(commands[place], MAX_COMMAND)
     else:
-        changed = bytearray(commands[place][:5])
-        if changed:
-            changed[rng.randrange(len(changed))] = rng.randrange(256)
-        commands[place] = bytes(changed) + commands[place][5:]
+        commands[place] = _with_a_byte(commands[place], 5 if choice == 4 else 16, rng)
     changed_data = data[:1] + join_commands(commands)
     return changed_data if len(changed_data) <= max_size else mutate(data, max_size)
+
+
+def _with_a_byte(command: bytes, within: int, rng: random.Random) -> bytes:
+    """Change one of the first bytes: those of the header, or a few more."""
+    changed = bytearray(command)
+    if changed:
+        changed[rng.randrange(min(within, len(changed)))] = rng.randrange(256)
+    return bytes(changed)
 
 
 def _new_command(rng: random.Random) -> bytes:
