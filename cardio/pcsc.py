@@ -44,6 +44,8 @@ T = TypeVar("T")
 APDU_SECONDS = 15.0
 #: Seconds between two looks for PC/SC while it is away.
 _LOOK_SECONDS = 5.0
+#: Seconds for a reader to tell whether it has a keypad; its driver knows at once.
+_PAD_SECONDS = 2.0
 
 #: The pseudo-reader that tells of readers coming and going; macOS has none, so there
 #: a wait ends after a while to look for them.
@@ -112,7 +114,40 @@ def _names(context: Any) -> list[str]:
     return [name for name in names if not name.startswith(_IGNORED)]
 
 
-def _look(context: Any, pads: dict[str, bool]) -> tuple[ReaderState, ...]:
+class _Pads:
+    """Which readers have a keypad, asked once of each.
+
+    pcscd lets nobody connect to a reader whose card keeps a command unanswered, so a
+    thread asks, and a reader that does not tell is asked no second time meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, bool] = {}
+        self._asking: dict[str, threading.Thread] = {}
+        self._lock = threading.Lock()
+
+    def has(self, name: str) -> bool:
+        """Tell whether a reader has one; False, too, as long as it does not say."""
+        if name in self.known:
+            return self.known[name]
+        with self._lock:
+            asking = self._asking.get(name)
+            if asking is not None and asking.is_alive():
+                return False
+            asking = threading.Thread(target=self._ask, args=(name,), daemon=True)
+            self._asking[name] = asking
+            asking.start()
+        asking.join(_PAD_SECONDS)
+        return self.known.get(name, False)
+
+    def _ask(self, name: str) -> None:
+        with contextlib.suppress(ServiceUnavailable), _context() as context:
+            pad = _has_pin_pad(context, name)
+            if pad is not None:
+                self.known[name] = pad
+
+
+def _look(context: Any, pads: _Pads) -> tuple[ReaderState, ...]:
     """Return all readers as they are now; `pads` remembers who has a PIN pad."""
     names = _names(context)
     if not names:
@@ -120,18 +155,14 @@ def _look(context: Any, pads: dict[str, bool]) -> tuple[ReaderState, ...]:
     asked = [(name, scard.SCARD_STATE_UNAWARE) for name in names]
     code, states = scard.SCardGetStatusChange(context, 0, asked)
     _check(code)
-    return tuple(_state(context, pads, *state) for state in states)
+    return tuple(_state(pads, *state) for state in states)
 
 
-def _state(
-    context: Any, pads: dict[str, bool], name: str, event: int, atr: list[int]
-) -> ReaderState:
+def _state(pads: _Pads, name: str, event: int, atr: list[int]) -> ReaderState:
     present = event & scard.SCARD_STATE_PRESENT and not event & scard.SCARD_STATE_MUTE
-    if name not in pads and (pad := _has_pin_pad(context, name)) is not None:
-        pads[name] = pad
     seen = bytes(atr) if present and atr else None
     # The upper half of the event state counts insertions and removals.
-    return ReaderState(name, seen, event >> 16 & 0xFFFF, pads.get(name, False))
+    return ReaderState(name, seen, event >> 16 & 0xFFFF, pads.has(name))
 
 
 def _has_pin_pad(context: Any, name: str) -> bool | None:
@@ -167,7 +198,7 @@ class PcscReaders:
 
     def __init__(self, apdu_seconds: float = APDU_SECONDS) -> None:
         self._apdu_seconds = apdu_seconds
-        self._pads: dict[str, bool] = {}
+        self._pads = _Pads()
 
     def readers(self) -> tuple[ReaderState, ...]:
         """Return the readers now; ServiceUnavailable."""
@@ -204,7 +235,7 @@ _CANCELS = 100
 class PcscWatch:
     """Waits in SCardGetStatusChange without a time limit; implements `ReaderWatch`."""
 
-    def __init__(self, pads: dict[str, bool]) -> None:
+    def __init__(self, pads: _Pads) -> None:
         self._pads = pads
         self._stop = threading.Event()
         #: Clear while a call to winscard may be waiting, so that `cancel` can end it.
@@ -282,11 +313,7 @@ class PcscWatch:
             _check(code)
         self._known = [(name, event) for name, event, _ in states]
         self._pause = _LOOK_SECONDS
-        return tuple(
-            _state(self._context, self._pads, *state)
-            for state in states
-            if state[0] != _PNP
-        )
+        return tuple(_state(self._pads, *state) for state in states if state[0] != _PNP)
 
     def _drop(self) -> None:
         if self._context is not None:

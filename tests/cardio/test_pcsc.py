@@ -421,14 +421,14 @@ code, card, _ = scard.SCardConnect(
 assert code == scard.SCARD_S_SUCCESS, scard.SCardGetErrorMessage(code)
 readers = PcscReaders()
 readers.readers()
-assert sys.argv[1] not in readers._pads  # it is asked again later
+assert sys.argv[1] not in readers._pads.known  # it is asked again later
 try:
     readers.connect(sys.argv[1])
 except CardBusy:
     print("busy")
 scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
 readers.readers()
-assert readers._pads[sys.argv[1]] is False
+assert readers._pads.known[sys.argv[1]] is False
 readers.connect(sys.argv[1]).close()
 print("free")
 """

@@ -67,6 +67,20 @@ def test_a_broken_read(pcscd: Pcscd, name: str) -> None:
     assert card.tries_left == 3
 
 
+def test_readers_are_told_while_a_card_keeps_its_command(pcscd: Pcscd) -> None:
+    """pcscd connects nobody to that reader then: it is not asked for its keypad."""
+    card = FaultyCard(RecordedCard(profile("1.8")), Fault("mute", 2))
+    with pcscd.insert(card) as pull:
+        with pytest.raises(CardMute):
+            read(pcscd)
+        readers = PcscReaders()
+        for _ in range(2):
+            assert pcscd.reader in [state.name for state in readers.readers()]
+        with pytest.raises(CardMute):
+            read(pcscd)
+        pull()
+
+
 def test_removed_and_swapped_as_pcsc_reports_them(pcscd: Pcscd) -> None:
     """An empty reader; another insertion."""
     readers = PcscReaders()
