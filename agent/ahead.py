@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from typing import Any
 
@@ -22,7 +22,7 @@ from agent.work import Reservations
 from cardio.beid.known import KnownCertificates
 from cardio.card import CardSource
 from cardio.channel import Stopped
-from cardio.errors import CardError
+from cardio.errors import CardBusy, CardError, CardReset
 
 _log = logging.getLogger(__name__)
 
@@ -37,12 +37,16 @@ class ReadAhead:
         monitor: Monitor,
         reservations: Reservations,
         known: KnownCertificates,
+        listened: Callable[[], bool],
     ) -> None:
+        """`listened` tells whether an allowed page listens."""
         self._source = source
         self._readers = readers
         self._monitor = monitor
         self._reservations = reservations
         self._known = known
+        self._listened = listened
+        self._failed: set[Stay] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
@@ -68,13 +72,17 @@ class ReadAhead:
     async def _look_first(self) -> None:
         with contextlib.suppress(Problem):
             await self._readers.look_into_all()
-            self.begin()
+            if self._listened():  # its consent may have ended meanwhile
+                self.begin()
 
     def begin(self) -> None:
         """Read what logins will need of the cards, while an allowed page is open."""
-        for found in map(self._readers.permitted, self._monitor.found()):
+        cards = [self._readers.permitted(found) for found in self._monitor.found()]
+        self._failed &= {stay_of(found) for found in cards}
+        for found in cards:
             stay = stay_of(found)
             free = not self._reservations.taken(stay.reader)
+            free = free and stay not in self._failed
             if found.signing and free and self._monitor.held(stay) is None:
                 self._start(self._read_certificates(found, stay))
 
@@ -90,5 +98,8 @@ class ReadAhead:
         try:
             with self._reservations.ahead(stay.reader) as reservation:
                 self._monitor.hold(stay, await reservation.run(read))
-        except (CardError, Problem, Stopped) as error:
+        except (CardBusy, CardReset, Problem, Stopped) as error:
+            _log.debug("reading ahead, given up: %s", type(error).__name__)
+        except CardError as error:  # it would fail at each call of the page
+            self._failed.add(stay)
             _log.debug("reading ahead: %s", type(error).__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.monitor import Stay
+from cardio.readers import ReaderState
 
 #: Seconds for which "this once" also answers which readers there are.
 ONCE_SECONDS = 600.0
@@ -26,14 +27,21 @@ class Grants:
         """Remember a "this once": until the card goes or ten minutes have passed."""
         self._once[origin] = (stay, self._clock() + ONCE_SECONDS)
 
-    def allowed(self, origin: str, *, still_in: Callable[[Stay], bool]) -> bool:
-        """Tell whether the origin has any grant; `still_in` says if a card stayed."""
+    def allowed(self, origin: str) -> bool:
+        """Tell whether the origin has any grant."""
         if origin in self._named:
             return True
-        stay, until = self._once.get(origin, (None, 0.0))
-        if stay is None:
-            return False
-        if self._clock() < until and still_in(stay):
+        _, until = self._once.get(origin, (None, 0.0))
+        if self._clock() < until:
             return True
-        del self._once[origin]
+        self._once.pop(origin, None)
         return False
+
+    def readers_are(self, states: tuple[ReaderState, ...]) -> None:
+        """End each "this once" whose card is gone.
+
+        For good: a reader that comes back counts its cards anew.
+        """
+        for origin, (stay, _) in list(self._once.items()):
+            if stay.ended(states):
+                del self._once[origin]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from agent.errors import Problem
@@ -19,7 +20,8 @@ TICKET_SECONDS = 30.0
 #: Seconds without a call after which an origin's sockets are closed.
 IDLE_SECONDS = 1800.0
 MAX_SOCKETS = 8
-_MAX_TICKETS = 32
+#: Tickets of one origin that are not used yet.
+_MAX_TICKETS = 8
 #: Messages that wait for a page which does not take them.
 _MAX_WAITING = 256
 
@@ -56,11 +58,15 @@ class Tickets:
         self._given: dict[str, tuple[str, float]] = {}
 
     def give(self, origin: str) -> str:
-        """Return a new ticket; the oldest one goes when there are too many."""
-        while len(self._given) >= _MAX_TICKETS:
-            del self._given[next(iter(self._given))]
+        """Return a new ticket; an origin with too many loses its oldest one."""
+        now = self._clock()
+        for old in [old for old, (_, until) in self._given.items() if until <= now]:
+            del self._given[old]
+        own = [old for old, (whose, _) in self._given.items() if whose == origin]
+        if len(own) >= _MAX_TICKETS:
+            del self._given[own[0]]
         ticket = secrets.token_urlsafe(32)
-        self._given[ticket] = (origin, self._clock() + TICKET_SECONDS)
+        self._given[ticket] = (origin, now + TICKET_SECONDS)
         return ticket
 
     def take(self, ticket: str, origin: str) -> bool:
@@ -84,6 +90,11 @@ class Listener:
         except asyncio.QueueFull:
             self.end("slow")
 
+    def tell_of(self, kinds: Iterable[str]) -> None:
+        """Say what happened to readers and cards."""
+        for kind in kinds:
+            self.tell({"type": kind})
+
     def end(self, reason: str) -> None:
         """Have the page leave after what it was told so far."""
         if self.ended is None:
@@ -104,28 +115,34 @@ class Audience:
         self._listeners: list[Listener] = []
 
     def __bool__(self) -> bool:
-        return bool(self._listeners)
+        return any(self)
 
     def __iter__(self) -> Iterator[Listener]:
-        return iter(tuple(self._listeners))
+        """Go through those who have not been sent away."""
+        return iter([one for one in self._listeners if one.ended is None])
+
+    def has(self, origin: str) -> bool:
+        """Tell whether a page of this origin listens."""
+        return any(listener.origin == origin for listener in self)
 
     @contextmanager
     def join(self, origin: str) -> Iterator[Listener]:
-        """Listen while the block runs; `too-many-requests` when there is no place."""
-        if len(self._listeners) >= MAX_SOCKETS:
-            raise Problem("too-many-requests")
+        """Listen while the block runs; `too-many-requests` when there is no place.
+
+        An origin with several places gives one up for an origin that has none.
+        """
+        here = list(self)
+        if len(here) >= MAX_SOCKETS:
+            spare = _spare(here)
+            if spare is None or self.has(origin):
+                raise Problem("too-many-requests")
+            spare.end("crowded")
         listener = Listener(origin)
         self._listeners.append(listener)
         try:
             yield listener
         finally:
             self._listeners.remove(listener)
-
-    def tell_all(self, kinds: tuple[str, ...]) -> None:
-        """Tell everybody what happened to readers and cards."""
-        for listener in self:
-            for kind in kinds:
-                listener.tell({"type": kind})
 
     def tell(self, origin: str, message: Message) -> None:
         """Tell one origin of its own operation."""
@@ -137,3 +154,12 @@ class Audience:
         """Send everybody away."""
         for listener in self:
             listener.end(reason)
+
+
+def _spare(listeners: list[Listener]) -> Listener | None:
+    """Return the oldest place of the origin with most of them, if it has several."""
+    counts = Counter(listener.origin for listener in listeners)
+    ((most, count),) = counts.most_common(1)
+    if count == 1:
+        return None
+    return next(listener for listener in listeners if listener.origin == most)

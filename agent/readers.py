@@ -53,12 +53,6 @@ class Readers:
         error = UnsupportedCard(found.state.atr or b"", "only test cards in this run")
         return Found(found.state, error=error)
 
-    async def states_or_empty(self) -> tuple[ReaderState, ...]:
-        try:
-            return await self.states()
-        except Problem:
-            return ()
-
     async def found_or_empty(self) -> list[Found]:
         try:
             return await self.look_into_all()

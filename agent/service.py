@@ -112,7 +112,12 @@ class AgentService:
         )
         self._questions = Questions(self._monitor, self._audience, self._readers.states)
         self._ahead = ReadAhead(
-            self._source, self._readers, self._monitor, self._reservations, self._known
+            self._source,
+            self._readers,
+            self._monitor,
+            self._reservations,
+            self._known,
+            lambda: bool(self._audience),
         )
         self._monitor.start()
 
@@ -164,19 +169,20 @@ class AgentService:
         return await self._has_grant(origin)
 
     def _called(self, origin: str) -> None:
-        """Take note that a page is still there, where anybody listens."""
-        if self._audience:
+        """Take note that a page is still there, where it listens."""
+        if self._audience.has(origin):
             self._last_call[origin] = host.clock()
 
     async def _has_grant(self, origin: str) -> bool:
         if self._grants.named(origin):
             return True
-        if not self._grants.allowed(origin, still_in=lambda _: True):
+        if not self._grants.allowed(origin):
             return False
-        states = await self._readers.states_or_empty()
-        return self._grants.allowed(
-            origin, still_in=lambda stay: not stay.ended(states)
-        )
+        try:
+            self._grants.readers_are(await self._readers.states())
+        except Problem:  # nobody can tell whether the card is in
+            return False
+        return self._grants.allowed(origin)
 
     # --- identity --------------------------------------------------------------------
 
@@ -331,30 +337,37 @@ class AgentService:
 
         `user-denied` for a ticket that is not good, `too-many-requests`.
         """
-        if not self._tickets.take(ticket, origin):
+        if not self._tickets.take(ticket, origin) or not self._grants.allowed(origin):
             raise Problem("user-denied")
         with self._audience.join(origin) as listener:
             self._last_call[origin] = host.clock()
             yield listener
+        if not self._audience.has(origin):
+            self._last_call.pop(origin, None)
 
-    async def still_listens(self, listener: Listener) -> bool:
+    def still_listens(self, listener: Listener) -> bool:
         """Send a page away whose consent has ended, or that has long been idle."""
         idle = host.clock() - self._last_call.get(listener.origin, 0.0)
         if idle >= IDLE_SECONDS:
             listener.end("idle")
-        elif not await self._has_grant(listener.origin):
+        elif not self._grants.allowed(listener.origin):
             listener.end("consent-ended")
         return listener.ended is None
 
     def _readers_changed(
         self, before: tuple[ReaderState, ...], after: tuple[ReaderState, ...]
     ) -> None:
-        """Tell the pages; those whose consent went with the card leave after that."""
-        self._audience.tell_all(kinds := changes(before, after))
+        """Tell the pages; one whose consent goes with the card hears that it went."""
+        kinds = changes(before, after)
         for listener in self._audience:
-            if not self._grants.allowed(
-                listener.origin, still_in=lambda stay: not stay.ended(after)
-            ):
+            if not self._grants.allowed(listener.origin):
+                listener.end("consent-ended")
+        self._grants.readers_are(after)
+        for listener in self._audience:
+            if self._grants.allowed(listener.origin):
+                listener.tell_of(kinds)
+            else:
+                listener.tell_of(kind for kind in kinds if kind.endswith("-removed"))
                 listener.end("consent-ended")
         if self._audience and "card-inserted" in kinds:
             self._ahead.look_first()

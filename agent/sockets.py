@@ -19,6 +19,7 @@ _MAX_MESSAGE = 1024
 _CODES = {
     "closing": WSCloseCode.GOING_AWAY,
     "consent-ended": WSCloseCode.POLICY_VIOLATION,
+    "crowded": WSCloseCode.TRY_AGAIN_LATER,
     "idle": WSCloseCode.OK,
     "slow": WSCloseCode.TRY_AGAIN_LATER,
 }
@@ -29,8 +30,10 @@ def ticket_of(request: web.Request) -> str:
     headers = request.headers.getall("Sec-WebSocket-Protocol", [])
     offered = [name.strip() for line in headers for name in line.split(",")]
     tickets = [name for name in offered if name.startswith(_TICKET)]
-    upgrade = web.WebSocketResponse().can_prepare(request)
-    if not upgrade or PROTOCOL not in offered or len(tickets) != 1:
+    named = PROTOCOL in offered and len(tickets) == 1
+    # aiohttp logs what is offered and not known: it must know all but the ticket.
+    upgrade = web.WebSocketResponse(protocols=(PROTOCOL,)).can_prepare
+    if not named or not upgrade(request):
         needed = f"a WebSocket with the subprotocols {PROTOCOL} and {_TICKET}TICKET"
         raise Problem("invalid-request", needed)
     return tickets[0].removeprefix(_TICKET)
@@ -80,6 +83,6 @@ async def _hear(socket: web.WebSocketResponse) -> None:
 
 async def _look_after(service: AgentService, listener: Listener) -> None:
     """See to it that nobody stays beyond their consent."""
-    while await service.still_listens(listener):
+    while service.still_listens(listener):
         await asyncio.sleep(_PING_SECONDS)
     await asyncio.Event().wait()  # the last message ends the conversation

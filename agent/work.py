@@ -112,8 +112,7 @@ class Reservations:
 
         `patient` lets what is read ahead finish.
         """
-        ahead = self._ahead.get(reader)
-        if ahead is not None:
+        while (ahead := self._ahead.get(reader)) is not None:
             if not patient:
                 ahead.stop.set()
             await self._given_back[reader].wait()

@@ -295,28 +295,65 @@ export async function readIdentity(options = {}) {
 /**
  * Hear of readers, cards and this site's own operations. Resolves once the agent listens
  * with { close }; the listener's last message is { type: "closed", code, reason }.
+ * Several listeners of a tab share one socket.
  */
 export async function events(listener, options = {}) {
   if (typeof listener !== "function") throw new MissingParameterError("events needs a listener");
   return run("events", options, async (signal) => {
-    const { port } = await find(options, signal);
-    const { ticket } = await post(port, "events", {}, signal);
-    const protocols = ["eid-agent.v1", `ticket.${ticket}`];
-    const socket = new WebSocket(`wss://localhost:${port}/v1/events`, protocols);
-    const close = () => socket.close();
-    options.signal?.addEventListener("abort", close, { once: true });
-    await new Promise((resolve, reject) => {
-      signal.addEventListener("abort", close, { once: true });
-      socket.onopen = resolve;
-      socket.onclose = () => reject(lost());
-    });
-    socket.onmessage = ({ data }) => listener(JSON.parse(data));
-    socket.onclose = ({ code, reason }) => {
-      options.signal?.removeEventListener("abort", close);
-      listener({ type: "closed", code, reason });
+    const shared = candidates(options).includes(feed?.port);
+    const own = shared ? feed : await openFeed(options, signal);
+    const close = () => {
+      if (!own.listeners.has(hear)) return;
+      if (own.listeners.size === 1) {
+        if (feed === own) feed = null;
+        return own.socket.close();
+      }
+      own.listeners.delete(hear);
+      hear({ type: "closed", code: 1000, reason: "" });
     };
+    const hear = (message) => {
+      if (message.type === "closed") options.signal?.removeEventListener("abort", close);
+      listener(message);
+    };
+    own.listeners.add(hear);
+    options.signal?.addEventListener("abort", close, { once: true });
     return { close };
   });
+}
+
+let feed = null; // this tab's one socket and those who listen to it
+
+async function openFeed(options, signal) {
+  const { port } = await find(options, signal);
+  const { ticket } = await post(port, "events", {}, signal);
+  const protocols = ["eid-agent.v1", `ticket.${ticket}`];
+  const socket = new WebSocket(`wss://localhost:${port}/v1/events`, protocols);
+  const listeners = new Set();
+  const opened = { port, socket, listeners };
+  const tell = (message) => {
+    for (const hear of [...listeners]) {
+      try {
+        hear(message);
+      } catch (error) {
+        reportError(error); // one listener's trouble is not the others'
+      }
+    }
+  };
+  const stop = () => socket.close();
+  await new Promise((resolve, reject) => {
+    signal.addEventListener("abort", stop, { once: true });
+    socket.onopen = resolve;
+    socket.onclose = () => reject(lost());
+  });
+  signal.removeEventListener("abort", stop);
+  socket.onmessage = ({ data }) => tell(JSON.parse(data));
+  socket.onclose = ({ code, reason }) => {
+    if (feed === opened) feed = null;
+    tell({ type: "closed", code, reason });
+    listeners.clear();
+  };
+  feed = opened;
+  return opened;
 }
 
 function pick(options, names) {

@@ -11,10 +11,12 @@ import pytest
 from agent import events, sockets
 from agent.events import changes
 from agent.settings import Settings
+from cardio.errors import ServiceUnavailable
 from cardio.readers import ReaderState
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
 from tests.agent.people import PORTAL, Agent, Person, running
+from tests.rig.transcript import RecordedCard
 
 NAMED = Settings(allowed_origins=frozenset({PORTAL}))
 OTHER = "https://other.example"
@@ -167,6 +169,40 @@ async def test_a_ticket_is_good_once_for_one_origin_and_a_short_time(
         assert await _refused(agent, await ticket(agent)) == 403
 
 
+async def test_one_origin_pushes_out_no_tickets_of_another() -> None:
+    """Each origin has so many of its own."""
+    both = Settings(allowed_origins=frozenset({PORTAL, OTHER}))
+    async with running("adult", settings=both) as agent:
+        given = await ticket(agent)
+        own = [await ticket(agent, OTHER) for _ in range(40)]
+        async with agent.socket(given):
+            pass
+        assert await _refused(agent, own[0], OTHER) == 403
+        async with agent.socket(own[-1], origin=OTHER):
+            pass
+
+
+async def test_a_ticket_outlives_no_consent() -> None:
+    """The card was pulled between ticket and socket."""
+    async with running("adult") as agent:
+        assert (await agent.identity("identity")).status == 200
+        given = await ticket(agent)
+        agent.readers.remove()
+        assert (await agent.call("GET", "/v1/readers")).status == 403
+        assert await _refused(agent, given) == 403
+
+
+async def test_no_ticket_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Used or refused; and what is normal is no warning."""
+    async with running("adult", settings=NAMED) as agent:
+        given = await ticket(agent)
+        async with agent.socket(given):
+            pass
+        assert await _refused(agent, given) == 403
+    assert given not in caplog.text
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
+
+
 async def test_the_gate_stands_before_the_socket() -> None:
     """A bad host or origin is refused as ever; a request that is no upgrade is 400."""
     async with running("adult", settings=NAMED) as agent:
@@ -193,6 +229,22 @@ async def test_eight_sockets_in_all() -> None:
             pass
 
 
+async def test_no_origin_keeps_all_places_to_itself() -> None:
+    """Its oldest page leaves for another origin's first one, for no second one."""
+    both = Settings(allowed_origins=frozenset({PORTAL, OTHER}))
+    async with running("adult", settings=both) as agent:
+        open_ones = [
+            await agent.socket(await ticket(agent)) for _ in range(events.MAX_SOCKETS)
+        ]
+        async with agent.socket(await ticket(agent, OTHER), origin=OTHER) as other:
+            assert await closing(open_ones[0]) == (1013, "crowded")
+            assert await _refused(agent, await ticket(agent, OTHER), OTHER) == 429
+            agent.readers.remove()
+            assert await heard(other) == {"type": "card-removed"}
+            for socket in open_ones[1:]:
+                assert await heard(socket) == {"type": "card-removed"}
+
+
 # --- the end -------------------------------------------------------------------------
 
 
@@ -206,6 +258,91 @@ async def test_a_consent_that_ends_with_the_card_ends_the_socket() -> None:
             assert await closing(socket) == (1008, "consent-ended")
         refused = await agent.call("POST", "/v1/events", {})
         assert refused.status == 403
+
+
+async def test_the_next_card_is_not_told_to_a_page_of_the_last_one() -> None:
+    """Card and reader change within one look; nothing is read ahead for that page."""
+    async with running("adult") as agent:
+        assert (await agent.identity("identity")).status == 200
+        next_card = RecordedCard(load_profile("foreigner"))
+        async with agent.socket(await ticket(agent)) as socket:
+            with agent.readers._change():
+                agent.readers.remove()
+                agent.readers.insert(next_card)
+            assert await heard(socket) == {"type": "card-removed"}
+            assert await closing(socket) == (1008, "consent-ended")
+        assert next_card.exchanges == []
+
+
+async def test_a_consent_does_not_come_back_with_its_reader() -> None:
+    """A reader that was unplugged counts its cards anew, so the numbers agree again."""
+    async with running("adult") as agent:
+        assert (await agent.identity("identity")).status == 200
+        agent.service._readers_changed(agent.readers.readers(), ())
+        refused = await agent.call("GET", "/v1/readers")
+        assert (refused.status, refused.body["code"]) == (403, "user-denied")
+
+
+async def test_a_consent_survives_a_service_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is told meanwhile; nobody said that the card is gone."""
+
+    def stuck() -> tuple[ReaderState, ...]:
+        raise ServiceUnavailable
+
+    async with running("adult") as agent:
+        assert (await agent.identity("identity")).status == 200
+        async with agent.socket(await ticket(agent)) as socket:
+            with monkeypatch.context() as away:
+                away.setattr(agent.readers, "readers", stuck)
+                assert (await agent.call("GET", "/v1/readers")).status == 403
+            assert (await agent.call("GET", "/v1/readers")).status == 200
+            agent.readers.remove()
+            assert await heard(socket) == {"type": "card-removed"}
+
+
+async def test_a_socket_asks_no_readers_while_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing polls the card's service while it is there."""
+    monkeypatch.setattr(sockets, "_PING_SECONDS", 0.1)
+    looks = 0
+
+    async with running("adult") as agent:
+        assert (await agent.identity("identity")).status == 200
+        still_listens = agent.service.still_listens
+        often = asyncio.Event()
+
+        def count(listener: events.Listener) -> bool:
+            nonlocal looks
+            looks += 1
+            if looks == 10:
+                often.set()
+            return still_listens(listener)
+
+        async with agent.socket(await ticket(agent)) as socket:
+            monkeypatch.setattr(agent.service, "still_listens", count)
+            monkeypatch.setattr(agent.readers, "readers", lambda: pytest.fail("polled"))
+            answering = asyncio.ensure_future(socket.receive())  # pings, too
+            await asyncio.wait_for(often.wait(), 5)
+            answering.cancel()
+
+
+async def test_what_is_over_after_ten_minutes_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not the next card either."""
+    async with running("adult") as agent:
+        assert (await agent.identity("identity")).status == 200
+        async with agent.socket(await ticket(agent)) as socket:
+            await agent.call("GET", "/v1/readers")  # the first look is over
+            monkeypatch.setattr(agent.service._grants, "_clock", lambda: float("inf"))
+            agent.readers.remove()
+            async with asyncio.timeout(5):
+                message = await socket.receive()
+            assert message.type == aiohttp.WSMsgType.CLOSE
+            assert message.extra == "consent-ended"
 
 
 async def test_a_page_without_calls_is_sent_away(

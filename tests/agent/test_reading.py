@@ -186,6 +186,24 @@ async def test_a_request_never_finds_its_own_reading_ahead_busy(call: str) -> No
         assert selected.count("503a") == (1 if call == "login" else 0)
 
 
+async def test_a_reading_ahead_that_fails_is_not_begun_at_each_call() -> None:
+    """A card without its CA's certificate: once in its stay."""
+    async with running("", settings=ALLOWED) as agent:
+        profile = load_profile("adult")
+        del profile.files[EF.CA]
+        card = RecordedCard(profile)
+        agent.readers.insert(card)
+        for _ in range(3):
+            await agent.call("GET", "/v1/status")
+            async with asyncio.timeout(5):
+                while agent.service._ahead._tasks:
+                    await asyncio.sleep(0)
+        asked = len(card.exchanges)
+        await agent.call("GET", "/v1/status")
+        assert not agent.service._ahead._tasks
+        assert len(card.exchanges) == asked
+
+
 async def test_a_swapped_card_is_noticed_although_its_certificate_was_read() -> None:
     """The tries and the chip are asked before the question, every time."""
     async with running("adult", settings=ALLOWED) as agent:

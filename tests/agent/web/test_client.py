@@ -131,6 +131,35 @@ def test_events_open_one_socket_with_the_ticket() -> None:
 
 
 @needs_node
+def test_listeners_of_a_tab_share_one_socket() -> None:
+    """Each hears all until it leaves; the last one closes it; then a new one."""
+    said = run(
+        SOCKET
+        + """
+      const first = [], second = [];
+      const asked = eid.events(({ type }) => first.push(type));
+      (await opened()).onopen();
+      const one = await asked;
+      const two = await eid.events(({ type }) => second.push(type));
+      const [socket] = sockets;
+      socket.onmessage({ data: '{"type":"card-inserted"}' });
+      one.close();
+      one.close();
+      socket.onmessage({ data: '{"type":"card-removed"}' });
+      two.close();
+      const used = sockets.splice(0).length;
+      const again = eid.events(() => {});
+      (await opened()).onopen();
+      await again;
+      out({ first, second, used });
+    """
+    )
+    assert said["first"] == ["card-inserted", "closed"]
+    assert said["second"] == ["card-inserted", "card-removed", "closed"]
+    assert said["used"] == 1
+
+
+@needs_node
 def test_events_that_cannot_be_are_errors() -> None:
     """No listener, no consent, no socket, an abort before it is open and after."""
     said = run(
