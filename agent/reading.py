@@ -100,11 +100,14 @@ def read_proven(
         for ef in files_of(parts):
             _take(card, ef, data)
         if EF.IDENTITY_SIGNATURE in data:
-            found = rrn_certificate(known, data)
-            _take(card, EF.RRN, data, found, known)
+            found = rrn_certificate(known.of(EF.RRN, chosen), data)
+            _take(card, EF.RRN, data, found)
             if EF.RRN in data:
-                found = issuer(known.of(EF.ROOT), data[EF.RRN])
-                _take(card, EF.ROOT, data, found, known)
+                found = issuer(known.of(EF.ROOT, chosen), data[EF.RRN])
+                _take(card, EF.ROOT, data, found)
+    for ef in (EF.ROOT, EF.RRN):  # the root proves the other one
+        if ef in data:
+            known.learn(ef, data[ef], chosen)
     return data
 
 
@@ -113,7 +116,6 @@ def _take(
     ef: EF,
     data: dict[EF, bytes],
     found: bytes | None = None,
-    known: KnownCertificates | None = None,
 ) -> None:
     """Put a file into `data`, read from the card unless it was found already."""
     try:
@@ -121,17 +123,17 @@ def _take(
         data[ef] = read(ef) if found is None else found
     except (FileAbsent, NoCertificate):
         return
-    if known is not None:
-        known.learn(ef, data[ef])
 
 
-def read_login(card: Card, known: KnownCertificates) -> LoginCertificates:
+def read_login(
+    card: Card, chosen: CardData, known: KnownCertificates
+) -> LoginCertificates:
     """Read what a login needs besides the PIN; NoCertificate. In a transaction."""
     holder = card.read_certificate(EF.AUTHENTICATION)
-    ca = issuer(known.of(EF.CA), holder)
+    ca = issuer(known.of(EF.CA, chosen), holder)
     if ca is None:
         ca = card.read_certificate(EF.CA)
-    known.learn(EF.CA, ca)
+    known.learn(EF.CA, ca, chosen)
     return LoginCertificates(holder, ca)
 
 
@@ -142,7 +144,7 @@ def read_ahead(
     with card.transaction():
         if card.recognise().chip_serial != chosen.chip_serial:
             raise CardChanged("another card than the one that was found")
-        return read_login(card, known)
+        return read_login(card, chosen, known)
 
 
 def prepare_login(
@@ -159,7 +161,7 @@ def prepare_login(
     with card.transaction():
         status = _status_of(card, chosen)
         try:
-            certificates = held or read_login(card, known)
+            certificates = held or read_login(card, chosen, known)
         except LoginFirst:
             certificates = None
         return LoginReady(certificates, status, card.pin_entry)

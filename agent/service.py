@@ -284,7 +284,7 @@ class AgentService:
                     )
                     held_or_read = ready.certificates
                     if held_or_read is None:
-                        held_or_read = reading.read_login(card, self._known)
+                        held_or_read = reading.read_login(card, chosen, self._known)
                     return signature, held_or_read
 
             signature, certificates = await operation.reservation.run(

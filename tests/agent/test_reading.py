@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.known import KnownOnDisk
 from agent.reading import Progress, read_proven
+from agent.relyingparty import roots
 from agent.settings import Settings
 from cardio.apdu import INS
 from cardio.beid.card import BeidCard
+from cardio.beid.certificates import parse_certificate
 from cardio.beid.known import InMemory
+from cardio.card import CardData
 from cardio.channel import Apdu
 from cardio.files import EF
 from cardio.virtual.profile import Profile, load_profile
@@ -217,6 +226,21 @@ async def test_a_swapped_card_is_noticed_although_its_certificate_was_read() -> 
 # --- known certificates --------------------------------------------------------------
 
 
+@pytest.fixture
+def belgian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the personas' root for one of Belgium's, and their cards for real ones."""
+    der = Read(load_profile("adult"), InMemory()).files[EF.ROOT]
+    print_ = x509.load_der_x509_certificate(der).fingerprint(hashes.SHA256()).hex()
+    monkeypatch.setattr(roots, "BELGIAN_ROOTS", frozenset({print_}))
+    from_bytes = CardData.from_bytes
+    monkeypatch.setattr(
+        CardData,
+        "from_bytes",
+        lambda *given: dataclasses.replace(from_bytes(*given), virtual=False),
+    )
+
+
+@pytest.mark.usefixtures("belgian")
 def test_known_certificates_survive_the_agent(tmp_path: Path) -> None:
     """On disk lie certificates of CAs and Register, and nothing of a person."""
     folder = tmp_path / "certificates"
@@ -225,21 +249,103 @@ def test_known_certificates_survive_the_agent(tmp_path: Path) -> None:
     assert kept == sorted((first.files[EF.RRN], first.files[EF.ROOT]))
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
     again = Read(load_profile("adult"), KnownOnDisk(folder))
-    assert again.of(EF.RRN) == 0
+    assert again.of(EF.RRN) == again.of(EF.ROOT) == 0
     assert again.files == first.files
+    # And they are those of another card, too.
+    assert Read(load_profile("kids"), KnownOnDisk(folder)).of(EF.ROOT) == 0
 
 
-def test_a_wrong_known_certificate_costs_a_reading_and_no_more(tmp_path: Path) -> None:
-    """Another Register's certificate under this one's name, garbage, a link."""
-    folder = tmp_path / "certificates"
-    Read(load_profile("adult-1.7"), KnownOnDisk(folder))
-    for number, path in enumerate(sorted(folder.iterdir())):
-        path.write_bytes(b"garbage" if number else b"")
-    (folder / "rrn-link.der").symlink_to("/etc/passwd")
+def test_only_what_belgium_proves_is_kept_on_disk(tmp_path: Path) -> None:
+    """A test card's certificates are known to this run alone."""
+    known = KnownOnDisk(tmp_path)
+    Read(load_profile("adult"), known)
+    assert list(tmp_path.iterdir()) == []
+    assert Read(load_profile("adult"), known).of(EF.RRN) == 0
+
+
+@pytest.mark.usefixtures("belgian")
+@pytest.mark.parametrize("spoilt", ["garbage", "readable by others", "a link"])
+def test_a_wrong_known_certificate_costs_a_reading_and_no_more(
+    tmp_path: Path, spoilt: str
+) -> None:
+    """Whatever is wrong with the file; it is put right by the reading."""
     profile = load_profile("adult")
-    read = Read(profile, KnownOnDisk(folder))
+    Read(profile, KnownOnDisk(tmp_path))
+    (path,) = tmp_path.glob("rrn-*")
+    if spoilt == "garbage":
+        path.write_bytes(b"garbage")
+    elif spoilt == "a link":
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.chmod(0o644)
+    read = Read(profile, KnownOnDisk(tmp_path))
     assert read.of(EF.RRN) > 0
+    assert read.of(EF.ROOT) == 0
     assert profile.files[EF.RRN].startswith(read.files[EF.RRN])
+    assert Read(profile, KnownOnDisk(tmp_path)).of(EF.RRN) == 0
+
+
+def _forged(der: bytes) -> tuple[bytes, bytes]:
+    """Return a certificate of the same key and name by another root, and that root."""
+    genuine = parse_certificate(der)
+    key = ec.generate_private_key(ec.SECP384R1())
+
+    def issue(subject: x509.Name, public: Any, serial: int) -> bytes:
+        builder = x509.CertificateBuilder(
+            genuine.issuer,
+            subject,
+            public,
+            serial,
+            genuine.not_valid_before_utc,
+            genuine.not_valid_after_utc,
+        )
+        basic = x509.BasicConstraints(ca=True, path_length=None)
+        builder = builder.add_extension(basic, critical=True)
+        signed = builder.sign(key, hashes.SHA384())
+        return signed.public_bytes(serialization.Encoding.DER)
+
+    public = genuine.public_key()
+    return (
+        issue(genuine.subject, public, genuine.serial_number),
+        issue(genuine.issuer, key.public_key(), 1),
+    )
+
+
+@pytest.mark.usefixtures("belgian")
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_crafted_card_leaves_nothing_for_others(tmp_path: Path, pinned: bool) -> None:
+    """Another issuer for the Register's key: that card's own affair, in any order."""
+    known = KnownOnDisk(tmp_path) if pinned else InMemory()
+    genuine = load_profile("adult")
+    rrn = Read(genuine, InMemory()).files[EF.RRN]  # without the padding
+    forged = dict(zip((EF.RRN, EF.ROOT), _forged(rrn), strict=True))
+    crafted = dataclasses.replace(
+        genuine, chip_serial=bytes(16), files={**genuine.files, **forged}
+    )
+    first = Read(crafted, known)
+    assert first.files[EF.RRN] == crafted.files[EF.RRN]
+    for _ in range(2):
+        read = Read(genuine, known)
+        assert rrn == read.files[EF.RRN]
+        assert genuine.files[EF.ROOT].startswith(read.files[EF.ROOT])
+    assert (read.of(EF.RRN), read.of(EF.ROOT)) == (0, 0)
+    assert len(list(tmp_path.iterdir())) == (2 if pinned else 0)
+
+
+@pytest.mark.usefixtures("belgian")
+def test_the_oldest_known_certificate_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder does not grow for ever, and what is new is kept."""
+    monkeypatch.setattr("agent.known._MAX_FILES", 3)
+    for number in range(4):
+        old = tmp_path / f"ca-{number}.der"
+        old.write_bytes(b"old")
+        os.utime(old, (number, number))
+    Read(load_profile("adult"), KnownOnDisk(tmp_path))
+    left = sorted(path.name.split("-")[0] for path in tmp_path.iterdir())
+    assert left == ["ca", "root", "rrn"]
 
 
 def test_a_folder_that_cannot_be_used_costs_readings_and_no_more(
