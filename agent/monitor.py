@@ -1,8 +1,8 @@
 """Follows readers and cards from a thread of its own; touches the card source alone.
 
 Knows which reader holds what now, remembers for as long as a card stays in what
-recognition made of it and the certificates of its login, and wakes whoever waits for a
-card to go.
+recognition made of it (that it is none of ours, too, so that it is asked once) and the
+certificates of its login, and wakes whoever waits for a card to go.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from agent.inspection import Found, look_into
 from agent.reading import LoginCertificates
 from cardio.card import CardSource
+from cardio.errors import UnsupportedCard
 from cardio.readers import ReaderState
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,33 @@ class Stay:
         later = (now.insertion - self.insertion) & 0xFFFF
         return now.atr is None if later == 0 else later < 0x8000
 
+    def over(self, states: tuple[ReaderState, ...]) -> str | None:
+        """Return why a question about this card is over, as a problem's code."""
+        return "card-removed" if self.ended(states) else None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Cards among which a person chooses; `states` are all readers at that time."""
+
+    stays: tuple[Stay, ...]
+    states: tuple[ReaderState, ...]
+
+    def over(self, states: tuple[ReaderState, ...]) -> str | None:
+        """Return why the choice is over: one of them went, or another card came.
+
+        The numbers that the person sees would mean other readers.
+        """
+        if any(stay.ended(states) for stay in self.stays):
+            return "card-removed"
+        before = {state.name: state.insertion for state in self.states}
+        for state in states:
+            later = (state.insertion - before.get(state.name, 0)) & 0xFFFF
+            new = state.name not in before or 0 < later < 0x8000
+            if new and state.atr is not None:
+                return "card-changed"
+        return None
+
 
 def stay_of(found: Found) -> Stay:
     """Return the stay in which a card was found."""
@@ -59,7 +87,7 @@ class Monitor:
         self._states: tuple[ReaderState, ...] | None = None
         self._held: dict[Stay, LoginCertificates] = {}
         self._watch = source.watch()
-        self._waiting: list[tuple[Stay, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Stay | Offer, asyncio.Future[str]]] = []
         self._found: dict[Stay, Found] = {}
         self._lock = threading.Lock()
 
@@ -84,43 +112,58 @@ class Monitor:
             loop.call_soon_threadsafe(self._changed, states)
 
     def _changed(self, states: tuple[ReaderState, ...]) -> None:
-        for stay, waiter in self._waiting:
-            if stay.ended(states) and not waiter.done():
-                waiter.set_result(None)
+        for watched, waiter in self._waiting:
+            code = watched.over(states)
+            if code is not None and not waiter.done():
+                waiter.set_result(code)
         with self._lock:
             for stay in [stay for stay in self._found if stay.ended(states)]:
-                del self._found[stay]
-                self._held.pop(stay, None)
-        before, self._states = self._states, states
+                self._forget(stay)
+            before, self._states = self._states, states
         if before is not None:
             self._report(before, states)
 
-    async def gone(self, stay: Stay) -> None:
-        """Return when the card is no longer in its reader."""
-        entry = (stay, asyncio.get_running_loop().create_future())
+    async def over(self, watched: Stay | Offer) -> str:
+        """Wait until the card is gone, or the choice is over; return the code."""
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        entry = (watched, ended)
         self._waiting.append(entry)
         try:
-            await entry[1]
+            return await ended
         finally:
             self._waiting.remove(entry)
 
     def look(self, state: ReaderState) -> Found:
-        """Recognise the card in a reader, once for each stay; blocks on the card."""
+        """Recognise the card in a reader, once for each stay; blocks on the card.
+
+        A card that was busy, silent or unreadable is looked at again the next time.
+        """
         stay = Stay(state.name, state.insertion)
         with self._lock:
             known = self._found.get(stay)
         if known is not None and known.state == state:
             return known
         found = look_into(self._source, state)
-        if found.error is None and state.atr is not None:
-            with self._lock:
-                self._found[stay] = found
+        lasting = found.error is None or isinstance(found.error, UnsupportedCard)
+        if lasting and state.atr is not None:
+            with self._lock:  # it may have left meanwhile, and nobody would forget it
+                if self._states is None or not stay.ended(self._states):
+                    self._found[stay] = found
         return found
 
-    def found(self) -> tuple[Found, ...]:
-        """Return what recognition said of the cards that are in now."""
+    def forget(self, stay: Stay) -> None:
+        """Have a card looked at anew, and drop what was kept of it."""
         with self._lock:
-            return tuple(self._found.values())
+            self._forget(stay)
+
+    def _forget(self, stay: Stay) -> None:
+        self._found.pop(stay, None)
+        self._held.pop(stay, None)
+
+    def found(self) -> tuple[Found, ...]:
+        """Return what recognition said of the Belgian cards that are in now."""
+        with self._lock:
+            return tuple(one for one in self._found.values() if one.error is None)
 
     def hold(self, stay: Stay, certificates: LoginCertificates) -> None:
         """Keep a holder's certificates until the card goes."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from agent.errors import Problem
 from agent.events import Audience
-from agent.monitor import Monitor, Stay
+from agent.monitor import Monitor, Offer, Stay
 from agent.ui import Cancelled, Unavailable
 from cardio.pin import Pin
 from cardio.readers import ReaderState
@@ -37,17 +37,17 @@ class Questions:
         self._dialog = asyncio.Lock()
 
     async def pose(
-        self, origin: str, stay: Stay, question: Coroutine[Any, Any, T]
+        self, origin: str, watched: Stay | Offer, question: Coroutine[Any, Any, T]
     ) -> T:
-        """Put one question; it ends with the card, the request, or the time."""
+        """Put one question; it ends with what it is about, the request, or the time."""
         if self._dialog.locked():
             question.close()
             raise Problem("busy")
         async with self._dialog:
-            leaving = asyncio.ensure_future(self._monitor.gone(stay))
+            leaving = asyncio.ensure_future(self._monitor.over(watched))
             try:  # it may have left before anybody waited for that
-                if stay.ended(await self._states()):
-                    raise Problem("card-removed")
+                if (code := watched.over(await self._states())) is not None:
+                    raise Problem(code)
             except BaseException:
                 leaving.cancel()
                 question.close()
@@ -61,7 +61,7 @@ class Questions:
                 )
                 # Between here and the caller nothing is awaited, so that a request
                 # which is cancelled now cannot lose a PIN unwiped.
-                return _answer(asking, removed=leaving.done())
+                return _answer(asking, leaving)
             except BaseException:
                 asking.add_done_callback(_forget_answer)
                 asking.cancel()
@@ -72,7 +72,7 @@ class Questions:
                 self._audience.tell(origin, {"type": "dialog", "state": "closed"})
 
 
-def _answer(asking: asyncio.Future[T], *, removed: bool) -> T:
+def _answer(asking: asyncio.Future[T], leaving: asyncio.Future[str]) -> T:
     if asking.done():
         try:
             return asking.result()
@@ -80,7 +80,7 @@ def _answer(asking: asyncio.Future[T], *, removed: bool) -> T:
             raise Problem("user-cancelled") from None
         except Unavailable:
             raise Problem("no-user-interface") from None
-    raise Problem("card-removed" if removed else "timeout")
+    raise Problem(leaving.result() if leaving.done() else "timeout")
 
 
 def _forget_answer(asking: asyncio.Future[Any]) -> None:

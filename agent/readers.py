@@ -11,7 +11,7 @@ from agent.inspection import Found
 from agent.monitor import Monitor
 from agent.work import Reservation, Reservations
 from cardio.card import CardSource
-from cardio.errors import UnsupportedCard
+from cardio.errors import CardBusy, UnsupportedCard
 from cardio.readers import ReaderState
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Readers:
         if self._reservations.taken(state.name):
             known = self._monitor.remembered(state)
             if known is None:
-                raise Problem("busy")
+                known = Found(state, error=CardBusy("another request uses the card"))
             return self.permitted(known)
         found = await self._in_thread(lambda: self._monitor.look(state))
         return self.permitted(found)
@@ -100,7 +100,7 @@ class Readers:
 
 def card_state(found: list[Found]) -> str:
     """Return the `card` of /v1/status."""
-    if any(reader.card is not None or reader.in_use for reader in found):
+    if any(reader.belgian for reader in found):
         return "present"
     filled = any(reader.state.atr is not None for reader in found)
     return "unsupported" if filled else "none"

@@ -30,8 +30,8 @@ from agent.events import (
     changes,
 )
 from agent.identity import identity_body
-from agent.inspection import Found, reader_id
-from agent.monitor import Monitor, Stay, stay_of
+from agent.inspection import Found, reader_id, usable
+from agent.monitor import Monitor, Offer, Stay, stay_of
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.questions import Questions
 from agent.readers import Readers, card_state
@@ -44,10 +44,7 @@ from cardio.beid.certificates import parse_certificate
 from cardio.beid.known import InMemory, KnownCertificates
 from cardio.card import Card, CardData, CardSource, Expected, PinEntry
 from cardio.channel import Stopped
-from cardio.errors import (
-    CardReset,
-    UnsupportedCard,
-)
+from cardio.errors import CardReset
 from cardio.files import Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState
@@ -407,9 +404,25 @@ class AgentService:
                 ) as reservation:
                     stay = stay_of(found)
                     assert found.card is not None  # only such readers are chosen
-                    yield _Operation(origin, lang, found, found.card, stay, reservation)
+                    with self._anew_when_changed(stay):
+                        yield _Operation(
+                            origin, lang, found, found.card, stay, reservation
+                        )
         except TimeoutError:
             raise Problem("timeout") from None
+
+    @contextmanager
+    def _anew_when_changed(self, stay: Stay) -> Iterator[None]:
+        """Look at a card anew that is another one, though no reader said so.
+
+        It may have been swapped while the computer slept.
+        """
+        try:
+            yield
+        except Problem as problem:
+            if problem.code == "card-changed":
+                self._monitor.forget(stay)
+            raise
 
     async def _choose(self, origin: str, reader: str | None, lang: str) -> Found:
         """Return the reader that the request names, or the only one with a card."""
@@ -423,7 +436,8 @@ class AgentService:
         filled = [state for state in states if state.atr is not None]
         if not filled:
             raise Problem("no-card")
-        belgian = _usable([await self._readers.look(state) for state in filled])
+        found = [await self._readers.look(state) for state in filled]
+        belgian = as_problem(partial(usable, found))
         if len(belgian) == 1:
             return belgian[0]
         names = tuple(found.state.name for found in belgian)
@@ -431,9 +445,9 @@ class AgentService:
         question = Choice(
             origin, names, lang, all(tests), self._marks(origin), test_cards=tests
         )
-        stay = Stay(names[0], belgian[0].state.insertion)
+        offer = Offer(tuple(map(stay_of, belgian)), states)
         return belgian[
-            await self._questions.pose(origin, stay, self._ui.choose(question))
+            await self._questions.pose(origin, offer, self._ui.choose(question))
         ]
 
     @contextmanager
@@ -473,15 +487,6 @@ class AgentService:
                 return once()
 
         return await operation.reservation.run(lambda: as_problem(twice))
-
-
-def _usable(found: list[Found]) -> list[Found]:
-    """Return the readers with a Belgian card; else raise why there is none."""
-    belgian = [reader for reader in found if reader.card is not None]
-    if belgian:
-        return belgian
-    error = found[0].error or UnsupportedCard(found[0].state.atr or b"")
-    raise Problem.from_card_error(error)
 
 
 def _check_validity(certificate: bytes) -> None:

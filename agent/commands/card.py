@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from agent.commands import Failure, answer, card_source, write_new
 from agent.commands.documents import document_type
 from agent.errors import Problem
-from agent.inspection import Found, look_into_all, on_card
+from agent.inspection import Found, look_into_all, on_card, usable
 from agent.texts import text
 from agent.unblocking import blocked_key
 from agent.words import one_line, quoted
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.card import Card, CardSource, PinStatus
 from cardio.errors import (
+    CardBusy,
     CardError,
+    CardMute,
+    CardNotActivated,
+    CardRemoved,
     FileAbsent,
     NoCard,
     NoReader,
@@ -93,16 +97,32 @@ def _list(options: argparse.Namespace, source: CardSource) -> int:
     return 0
 
 
+#: What is said of a card that is none of ours, or does not let us know.
+_STATES: tuple[tuple[type[CardError], str], ...] = (
+    (UnsupportedCard, "card-unknown"),
+    (CardBusy, "card-in-use"),
+    (CardNotActivated, "card-inactive"),
+    (CardMute, "card-mute"),
+    (CardRemoved, "card-empty"),
+    (NoCard, "card-empty"),
+    (CardError, "card-illegible"),
+)
+
+
 def _content(reader: Found, lang: str) -> str:
     if reader.card is not None:
-        return text("card-belgian", lang, applet=reader.card.applet)
-    return text("card-empty" if reader.state.atr is None else "card-unknown", lang)
+        key = "card-belgian" if reader.active else "card-belgian-inactive"
+        return text(key, lang, applet=reader.card.applet)
+    if reader.error is None:
+        return text("card-empty", lang)
+    key = next(key for kind, key in _STATES if isinstance(reader.error, kind))
+    return text(key, lang)
 
 
 def choose(source: CardSource, wanted: str | None) -> str:
     """Return the reader to use: the one named, or the only one with a Belgian card.
 
-    Raises NoReader, NoCard, UnsupportedCard, SeveralReaders; Failure for a wrong name.
+    Raises NoReader, SeveralReaders, and what `usable` does; Failure for a wrong name.
     """
     states = source.readers()
     if wanted is not None:
@@ -114,11 +134,9 @@ def choose(source: CardSource, wanted: str | None) -> str:
         raise NoCard
     if len(filled) == 1:
         return filled[0].name
-    found = [reader for reader in look_into_all(source) if reader.card is not None]
+    found = usable(look_into_all(source))
     if len(found) > 1:
         raise SeveralReaders(tuple(reader.state.name for reader in found))
-    if not found:
-        raise UnsupportedCard(filled[0].atr or b"")
     return found[0].state.name
 
 
