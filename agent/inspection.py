@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from cardio.atr import looks_belgian
 from cardio.card import Card, CardData, CardSource
+from cardio.display import one_line
 from cardio.errors import (
     CardBusy,
     CardError,
@@ -71,7 +72,7 @@ class Found:
             }
         return {
             "id": reader_id(self.state.name, salt),
-            "name": self.state.name,
+            "name": one_line(self.state.name),
             "pinPad": self.state.pin_pad,
             "card": card,
         }
@@ -79,7 +80,7 @@ class Found:
 
 def reader_id(name: str, salt: bytes) -> str:
     """Return an opaque name for a reader, good for as long as the salt lives."""
-    return hashlib.sha256(salt + name.encode()).hexdigest()[:16]
+    return hashlib.sha256(salt + name.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def open_card(source: CardSource, name: str) -> closing[Card]:

@@ -51,8 +51,16 @@ _PAD_SECONDS = 2.0
 #: a wait ends after a while to look for them.
 _PNP = "\\\\?PnP?\\Notification"
 _HAS_PNP = sys.platform != "darwin"
-_WAIT_MS = scard.INFINITE if _HAS_PNP else 2000
+_LIMITED_MS = 2000
+_WAIT_MS = scard.INFINITE
 _IGNORED = ("Windows Hello",)
+#: Windows starts the service with the first reader and stops it after the last one
+#: went ("Smart Card Service start and stop behavior"): there no service is no reader.
+_STOPS_WITHOUT_READERS = sys.platform == "win32"
+#: What Windows answers in a remote session without redirection, or whose redirected
+#: readers were taken away ("Smart Card Return Values"); no SCARD_ codes.
+_ERROR_INVALID_HANDLE = 0x06
+_ERROR_BROKEN_PIPE = 0x6D
 _GET_FEATURES = scard.SCARD_CTL_CODE(3400)
 _FIRMWARE_SIZE = 4
 
@@ -62,6 +70,11 @@ _ERRORS: dict[int, type[CardError]] = {
     scard.SCARD_E_SERVICE_STOPPED: ServiceUnavailable,
     scard.SCARD_E_INVALID_HANDLE: ServiceUnavailable,
     scard.SCARD_F_COMM_ERROR: ServiceUnavailable,
+    # A session, or the computer, ends or is taken away.
+    scard.SCARD_E_SYSTEM_CANCELLED: ServiceUnavailable,
+    scard.SCARD_P_SHUTDOWN: ServiceUnavailable,
+    _ERROR_INVALID_HANDLE: ServiceUnavailable,
+    _ERROR_BROKEN_PIPE: ServiceUnavailable,
     # What pcscd says where polkit does not let this user in.
     scard.SCARD_W_SECURITY_VIOLATION: ServiceUnavailable,
     scard.SCARD_E_NO_READERS_AVAILABLE: NoReader,
@@ -93,12 +106,43 @@ def _check(code: int) -> None:
         raise error(scard.SCardGetErrorMessage(code))
 
 
+def _check_readers(code: int) -> None:
+    """Raise what a code for all readers stands for: NoReader, ServiceUnavailable.
+
+    NoReader where one came or went between two calls.
+    """
+    try:
+        _check(code)
+    except (NoReader, CardRemoved):
+        raise NoReader(scard.SCardGetErrorMessage(code)) from None
+    except CardError as error:
+        kind = _NoService if _unsigned(code) in _ABSENT else ServiceUnavailable
+        raise kind(str(error)) from None
+
+
+def _establish() -> Any:
+    """Open a PC/SC context; ServiceUnavailable when there is none."""
+    code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+    try:
+        _check_readers(code)
+    except NoReader as error:
+        raise ServiceUnavailable(str(error)) from None
+    return context
+
+
+class _NoService(ServiceUnavailable):
+    """The service does not run."""
+
+
+_ABSENT = frozenset(
+    map(_unsigned, (scard.SCARD_E_NO_SERVICE, scard.SCARD_E_SERVICE_STOPPED))
+)
+
+
 @contextmanager
 def _context() -> Iterator[Any]:
     """Open a PC/SC context and release it; ServiceUnavailable when there is none."""
-    code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
-    if code != scard.SCARD_S_SUCCESS:
-        raise ServiceUnavailable(scard.SCardGetErrorMessage(code))
+    context = _establish()
     try:
         yield context
     finally:
@@ -106,12 +150,20 @@ def _context() -> Iterator[Any]:
 
 
 def _names(context: Any) -> list[str]:
-    """List the readers, without those that hold no card that a person could insert."""
-    code, names = scard.SCardListReaders(context, [])
+    """List the readers, without those that hold no card that a person could insert.
+
+    A USB device names itself, in any bytes. pyscard breaks off at a name that is no
+    UTF-8, and takes none that is not ASCII: such a reader cannot be spoken to.
+    """
+    try:
+        code, names = scard.SCardListReaders(context, [])
+    except (SystemError, UnicodeError):
+        raise ServiceUnavailable("a reader's name is no text") from None
     if _unsigned(code) == _unsigned(scard.SCARD_E_NO_READERS_AVAILABLE):
         return []
-    _check(code)
-    return [name for name in names if not name.startswith(_IGNORED)]
+    _check_readers(code)
+    usable = (name for name in names if name.isascii() and name not in ("", _PNP))
+    return [name for name in dict.fromkeys(usable) if not name.startswith(_IGNORED)]
 
 
 class _Pads:
@@ -140,6 +192,11 @@ class _Pads:
         asking.join(_PAD_SECONDS)
         return self.known.get(name, False)
 
+    def forget_all_but(self, names: list[str]) -> None:
+        """Forget readers that went: another one may come by the same name."""
+        for name in self.known.keys() - set(names):
+            self.known.pop(name, None)
+
     def _ask(self, name: str) -> None:
         with contextlib.suppress(ServiceUnavailable), _context() as context:
             pad = _has_pin_pad(context, name)
@@ -154,13 +211,14 @@ def _look(context: Any, pads: _Pads) -> tuple[ReaderState, ...]:
         return ()
     asked = [(name, scard.SCARD_STATE_UNAWARE) for name in names]
     code, states = scard.SCardGetStatusChange(context, 0, asked)
-    _check(code)
+    _check_readers(code)
     return tuple(_state(pads, *state) for state in states)
 
 
 def _state(pads: _Pads, name: str, event: int, atr: list[int]) -> ReaderState:
-    present = event & scard.SCARD_STATE_PRESENT and not event & scard.SCARD_STATE_MUTE
-    seen = bytes(atr) if present and atr else None
+    seen: bytes | None = None
+    if event & scard.SCARD_STATE_PRESENT and not event & _NOTHING:
+        seen = b"" if event & scard.SCARD_STATE_MUTE else bytes(atr)
     # The upper half of the event state counts insertions and removals.
     return ReaderState(name, seen, event >> 16 & 0xFFFF, pads.has(name))
 
@@ -203,8 +261,15 @@ class PcscReaders:
     def readers(self) -> tuple[ReaderState, ...]:
         """Return the readers now; ServiceUnavailable."""
         for _ in range(_LOOKS):
-            with contextlib.suppress(NoReader), _context() as context:
-                return _look(context, self._pads)
+            try:
+                with _context() as context:
+                    return _look(context, self._pads)
+            except _NoService:
+                if _STOPS_WITHOUT_READERS:
+                    return ()
+                raise
+            except NoReader:
+                pass
             time.sleep(_SETTLE_SECONDS)  # one came or went between two calls
         return ()
 
@@ -221,7 +286,11 @@ class PcscReaders:
 _NO_NEWS = frozenset(
     map(_unsigned, (scard.SCARD_E_CANCELLED, scard.SCARD_E_TIMEOUT)),
 )
-#: Pause before looking again when readers came or went while being looked at.
+#: A reader that is not there, and one without a card.
+_GONE = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE
+_NOTHING = _GONE | scard.SCARD_STATE_EMPTY
+#: Pause before looking again when readers came or went while being looked at, and after
+#: news that said nothing new.
 _SETTLE_SECONDS = 0.1
 _LOOKS = 10
 #: Bytes of the shortest answer that there is.
@@ -245,6 +314,9 @@ class PcscWatch:
         self._known: list[tuple[str, int]] = []
         self._reported: tuple[ReaderState, ...] | None = None
         self._pause = 0.0
+        self._has_pnp = _HAS_PNP
+        self._unsettled = 0
+        self._lost_at: float | None = None
 
     def wait(self) -> tuple[ReaderState, ...] | None:
         """Block until something changed; the first call returns at once."""
@@ -253,6 +325,7 @@ class PcscWatch:
             if found != self._reported and not self._stop.is_set():
                 self._reported = found
                 return found
+            self._stop.wait(_SETTLE_SECONDS if self._known else 0)
         self._drop()
         return None
 
@@ -274,46 +347,77 @@ class PcscWatch:
         """Wait for the next event, or for the next time to look, and look."""
         try:
             if self._known:
-                self._block()
+                gone = self._block()
+                if gone:  # said even when it is back at once, with another card perhaps
+                    self._known, self._pause = [], 0.0
+                    return self._without(gone)
             else:
                 self._stop.wait(self._pause)
             return self._refresh()
         except NoReader:  # a reader came or went between two calls
             self._known, self._pause = [], _SETTLE_SECONDS
-            return self._reported or ()
+            self._unsettled += 1
+            if self._unsettled < _LOOKS:
+                return self._reported or ()
+            self._unsettled = 0
+            return self._lost()
         except CardError:
-            self._drop()
-            self._known, self._pause = [], _LOOK_SECONDS
-            return ()
+            return self._lost()
 
-    def _block(self) -> None:
+    def _lost(self) -> tuple[ReaderState, ...]:
+        """Give the context up; a service that was restarted is there again at once."""
+        self._drop()
+        now = time.monotonic()
+        first = self._lost_at is None or now - self._lost_at > 2 * _LOOK_SECONDS
+        self._lost_at = now
+        self._known = []
+        self._pause = min(_SETTLE_SECONDS, _LOOK_SECONDS) if first else _LOOK_SECONDS
+        return ()
+
+    def _without(self, gone: set[str]) -> tuple[ReaderState, ...]:
+        self._pads.forget_all_but(
+            [name for name in self._pads.known if name not in gone]
+        )
+        return tuple(one for one in self._reported or () if one.name not in gone)
+
+    def _block(self) -> set[str]:
+        """Wait for an event; return the readers that went."""
         self._idle.clear()
         try:
             if self._stop.is_set():
-                return
-            code, _ = scard.SCardGetStatusChange(self._context, _WAIT_MS, self._known)
+                return set()
+            wait = _WAIT_MS if self._has_pnp else _LIMITED_MS
+            code, states = scard.SCardGetStatusChange(self._context, wait, self._known)
         finally:
             self._idle.set()
         if _unsigned(code) not in _NO_NEWS:
-            _check(code)
+            _check_readers(code)
+        there = {name for name, event in self._known if not event & _GONE}
+        return {name for name, event, _ in states if event & _GONE} & there - {_PNP}
 
     def _refresh(self) -> tuple[ReaderState, ...]:
         """Look at all readers and remember their states as the ones to wait from."""
         if self._context is None:
-            code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
-            if code != scard.SCARD_S_SUCCESS:
-                raise ServiceUnavailable(scard.SCardGetErrorMessage(code))
-            self._context = context
+            self._context = _establish()
         names = _names(self._context)
+        self._pads.forget_all_but(names)
         asked = [(name, scard.SCARD_STATE_UNAWARE) for name in names]
-        if _HAS_PNP:
+        if self._has_pnp:
             asked.append((_PNP, scard.SCARD_STATE_UNAWARE))
         code, states = scard.SCardGetStatusChange(self._context, 0, asked)
         if _unsigned(code) not in _NO_NEWS:
-            _check(code)
+            if self._has_pnp and _BY_CODE.get(_unsigned(code)) is NoReader:
+                self._has_pnp = not self._lacks_pnp()
+            _check_readers(code)
         self._known = [(name, event) for name, event, _ in states]
-        self._pause = _LOOK_SECONDS
+        self._pause, self._unsettled = _LOOK_SECONDS, 0
         return tuple(_state(self._pads, *state) for state in states if state[0] != _PNP)
+
+    def _lacks_pnp(self) -> bool:
+        """Tell whether the pseudo-reader is unknown, as in some remote sessions."""
+        asked = [(_PNP, scard.SCARD_STATE_UNAWARE)]
+        code, _ = scard.SCardGetStatusChange(self._context, 0, asked)
+        return _BY_CODE.get(_unsigned(code)) is NoReader
 
     def _drop(self) -> None:
         if self._context is not None:
@@ -396,10 +500,19 @@ class PcscChannel(Channel):
     # --- in the channel's thread -----------------------------------------------------
 
     def _connect(self) -> bytes:
-        code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
-        if code != scard.SCARD_S_SUCCESS:
-            raise ServiceUnavailable(scard.SCardGetErrorMessage(code))
-        self._context = context
+        self._context = _establish()
+        try:
+            self._open()
+        except CardReset:  # without power, as after a sleep: connecting gave it some
+            self._open()
+        code, _, _, _, atr = scard.SCardStatus(self._card)
+        if _BY_CODE.get(_unsigned(code)) is CardReset:
+            self._reconnect()
+            code, _, _, _, atr = scard.SCardStatus(self._card)
+        _check(code)
+        return bytes(atr)
+
+    def _open(self) -> None:
         protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
         code, self._card, self._protocol = scard.SCardConnect(
             self._context, self._name, scard.SCARD_SHARE_SHARED, protocols
@@ -407,9 +520,6 @@ class PcscChannel(Channel):
         if code != scard.SCARD_S_SUCCESS:
             self._card = None
         _check(code)
-        code, _, _, _, atr = scard.SCardStatus(self._card)
-        _check(code)
-        return bytes(atr)
 
     def _begin(self) -> None:
         """Begin a transaction; a reset by somebody else before it does not matter."""

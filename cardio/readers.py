@@ -12,7 +12,8 @@ from cardio.channel import Channel
 class ReaderState:
     """One reader at one moment.
 
-    `atr` is None when the reader is empty. `insertion` changes with each card put in,
+    `atr` is None when the reader is empty, b"" for a card that answers no reset (put in
+    upside down, say). `insertion` changes with each card put in,
     so that (name, insertion) names one stay of one card. `pin_pad` tells that the
     reader has a keypad of its own (PC/SC part 10, FEATURE_VERIFY_PIN_DIRECT).
     """

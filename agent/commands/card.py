@@ -163,7 +163,7 @@ def _read(options: argparse.Namespace, source: CardSource) -> int:
 
     applet, identity, address, photo = on_card(source, name, work)
     result: dict[str, object] = {
-        "reader": name,
+        "reader": one_line(name),
         "applet": applet,
         "identity": None if identity is None else parse_identity(identity).to_json(),
         "address": None if address is None else parse_address(address).to_json(),

@@ -21,12 +21,15 @@ from cardio import errors
 from cardio.beid.source import BeidCards
 from cardio.card import CardData, CardSource
 from cardio.channel import Channel
+from cardio.display import is_hidden
 from cardio.files import ATR_1_8
+from cardio.pcsc import PcscReaders
 from cardio.readers import ReaderSource, ReaderState, ReaderWatch
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.fake_cards import FakeForeignCard
 from tests.agent.people import PORTAL, Agent, Person, running
+from tests.cardio.fake_winscard import FakeWinscard, inserted
 from tests.rig.transcript import RecordedCard
 
 ALLOWED = Settings(allowed_origins=frozenset({PORTAL}))
@@ -174,6 +177,39 @@ async def test_a_card_that_left_while_it_was_looked_at_is_not_remembered(
         assert follower.held(stay_of(found)) is None
 
 
+# --- readers with names of their own choice ------------------------------------------
+
+EVIL = "A\x1b[2J\n\u202e\u200b\udcff" + "x" * 300
+
+
+async def test_a_readers_name_acts_on_nothing_where_it_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To pages, in the list, as JSON, and where several are named: one short line."""
+    readers = VirtualReaders(EVIL, EVIL + "2")
+    for name in (EVIL, EVIL + "2"):
+        readers.insert(RecordedCard(load_profile()), name)
+    source = BeidCards(readers)
+    async with running(source=source, settings=ALLOWED) as agent:
+        listed = (await agent.call("GET", "/v1/readers")).body["readers"]
+        assert len({reader["id"] for reader in listed}) == 2
+        shown = [reader["name"] for reader in listed]
+        assert (await agent.login(reader=listed[1]["id"])).status == 200
+    monkeypatch.setattr("agent.commands.card.card_source", lambda _: source)
+    commands = (["list"], ["list", "--json"], ["read"], ["read", "--json"])
+    exact = [[], [], [], ["--reader", EVIL]]
+    codes = [
+        cli.main(["card", *command, *more])
+        for command, more in zip(commands, exact, strict=True)
+    ]
+    assert codes == [0, 0, 1, 0]
+    said = capsys.readouterr()
+    shown += [*said.out.splitlines(), *said.err.splitlines()]
+    assert len(shown) == 2 + 2 + 1 + 1 + 1
+    assert not any(is_hidden(character) for line in shown for character in line)
+    assert "x" * 201 not in "".join(shown)
+
+
 # --- several readers -----------------------------------------------------------------
 
 
@@ -313,6 +349,32 @@ async def test_a_choice_ends_when_its_cards_change(
         answer = await asyncio.wait_for(asked, SECONDS)
         assert answer.body["code"] == code
         assert person.left.is_set()
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["reader", "service"])
+async def test_a_reader_that_is_back_at_once_brings_nothing_of_its_card_with_it(
+    monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """After a sleep: name and count are those of before, the card may be another."""
+    winscard = FakeWinscard(monkeypatch, {"A": inserted(1)})
+    readers = PcscReaders()
+    changes: asyncio.Queue[None] = asyncio.Queue()
+    async with following(BeidCards(readers), lambda: changes.put_nowait(None)) as one:
+        assert await asyncio.to_thread(winscard.called, "wait-begins", 1)
+        found = Found(readers.readers()[0], CardData(b"", "1.8", 15), signing=True)
+        monkeypatch.setattr(monitor, "look_into", lambda *_: found)
+        one.look(found.state)
+        one.hold(stay_of(found), LoginCertificates(b"holder", b"issuer"))
+        assert one.held(stay_of(found)) is not None
+        if lost:
+            winscard.wake_with(winscard.SERVICE_STOPPED)
+        else:
+            winscard.wake(gone={"A"})
+        for _ in range(2):  # away, and back
+            await asyncio.wait_for(changes.get(), SECONDS)
+        assert readers.readers() == (found.state,)
+        assert one.held(stay_of(found)) is None
+        assert one.found() == ()
 
 
 class FakeSleeper(RecordedCard):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,7 @@ from cardio.apdu import INS, Response
 from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
 from cardio.beid.card import BeidCard
 from cardio.card import Expected, PinEntry
-from cardio.channel import Apdu
+from cardio.channel import Apdu, Channel
 from cardio.errors import (
     CardBusy,
     CardError,
@@ -37,6 +39,7 @@ from cardio.pin import Pin
 from cardio.readers import ReaderState
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
+from cardio.virtual.vpcd import insert_into_vpcd
 from tests.cardio.fake_pinpad import fill, read_order
 from tests.rig.pcscd import Pcscd
 
@@ -131,6 +134,46 @@ def test_a_waiting_watch_holds_nobody_up(pcscd: Pcscd) -> None:
         assert time.monotonic() - began < 1
         watcher.stop()
         assert time.monotonic() - began < 2
+
+
+def _switches(thread: threading.Thread) -> int:
+    """Return how often a thread gave the processor away, which each wait does."""
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text("ascii")
+    return int(status.split("voluntary_ctxt_switches:")[1].split()[0])
+
+
+def test_while_nothing_happens_a_watch_does_nothing(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call that waits without a limit; its thread is not woken once."""
+    waits: list[int] = []
+    entered = threading.Event()
+    wait = pcsc.scard.SCardGetStatusChange
+
+    def counted(context: object, limit: int, states: object) -> object:
+        waits.append(limit)
+        if limit:
+            entered.set()
+        return wait(context, limit, states)
+
+    monkeypatch.setattr(pcsc.scard, "SCardGetStatusChange", counted)
+    with watching() as watcher, pcscd.card():
+        while _atr(watcher.expect(len(watcher.reports) or 1), pcscd.reader) is None:
+            watcher.expect(len(watcher.reports) + 1)
+        _until_still(watcher.thread)
+        calls, switches = len(waits), _switches(watcher.thread)
+        assert waits[-1] == pcsc.scard.INFINITE
+        watcher.thread.join(2)  # it stays where it is
+        assert len(waits) == calls
+        assert _switches(watcher.thread) == switches
+    assert set(waits) == {0, pcsc.scard.INFINITE}
+
+
+def _until_still(thread: threading.Thread) -> None:
+    """Wait until a thread waits: others connecting to the card are news to it."""
+    before = -1
+    while before != (before := _switches(thread)):
+        thread.join(0.5)
 
 
 @pytest.mark.parametrize("round_", range(20))
@@ -532,6 +575,128 @@ def test_a_mute_card_is_given_up(pcscd: Pcscd) -> None:
                 again.transmit(apdu.get_card_data())
             assert again.transmit(apdu.get_card_data()).sw == 0x9000
         again.close()
+
+
+class FakeDeadCard(VirtualCard):
+    """A card whose reader hears nothing of it any more once it is `dead`.
+
+    Neither to a command nor to a reset or a question for its answer to reset: no card
+    of plastic can be made to do that when it is wanted.
+    """
+
+    def __init__(self, dead: Callable[[str], bool]) -> None:
+        self._alive = threading.Event()
+        self._dead: Callable[[str], bool] = lambda _: False
+        super().__init__(load_profile("adult"))
+        self._dead = dead
+
+    @property
+    def atr(self) -> bytes:
+        """Tell it, or never."""
+        self._maybe("atr")
+        return super().atr
+
+    def reset(self) -> bytes:
+        """Do so, or never end."""
+        self._maybe("reset")
+        return super().reset()
+
+    def transmit(self, apdu: Apdu) -> bytes:
+        """Answer, or never."""
+        self._maybe("command")
+        return super().transmit(apdu)
+
+    def _maybe(self, what: str) -> None:
+        if self._dead(what):
+            self._alive.wait(30)
+
+    def pulled(self) -> None:
+        """End what waits in it."""
+        self._alive.set()
+
+
+OPERATIONS: dict[str, Callable[[Channel], object]] = {
+    "a command": lambda channel: channel.transmit(apdu.get_card_data()),
+    "its reader's keys": lambda channel: channel.keypad,
+    "the end with a reset": lambda channel: _reset(channel),
+    "the next transaction": lambda channel: _begun(channel),
+    "giving it back": lambda channel: channel.close(),
+}
+
+
+def _reset(channel: Channel) -> None:
+    with channel.transaction() as transaction:
+        transaction.reset_at_end = True
+        channel.transmit(apdu.get_card_data())
+
+
+def _begun(channel: Channel) -> None:
+    with channel.transaction():
+        channel.transmit(apdu.get_card_data())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+@pytest.mark.parametrize("dead", [("command", "reset", "atr"), ("atr",)], ids="/".join)
+def test_no_operation_waits_for_ever(
+    pcscd: Pcscd, operation: Callable[[Channel], object], dead: tuple[str, ...]
+) -> None:
+    """A card that dies for commands, for a reset, or for its answer to reset.
+
+    With its connection open, in any operation; afterwards nothing waits that looks at
+    the readers, connects or gives the card back. Pulled out, it is all over.
+    """
+    died: set[str] = set()
+    with pcscd.insert(FakeDeadCard(died.__contains__)) as pull:
+        readers = pcsc.PcscReaders(apdu_seconds=0.5)
+        readers.readers()
+        channel = readers.connect(pcscd.reader)
+        # Another program resets it, so that the next command has to reconnect.
+        with readers.connect(pcscd.reader).transaction() as transaction:
+            transaction.reset_at_end = True
+        with contextlib.suppress(CardReset):
+            channel.transmit(apdu.get_card_data())
+        died.update(dead)
+        began = time.monotonic()
+        with contextlib.suppress(CardError):
+            operation(channel)
+        channel.close()
+        assert len(readers.readers()) == 2
+        with contextlib.suppress(CardError):
+            readers.connect(pcscd.reader).close()
+        assert time.monotonic() - began < 5
+        pull()
+    with pcscd.card():
+        again = pcsc.PcscReaders().connect(pcscd.reader)
+        assert again.transmit(apdu.get_card_data()).sw == 0x9000
+        again.close()
+
+
+def test_a_card_that_dies_as_it_is_powered_holds_nobody_up(pcscd: Pcscd) -> None:
+    """At its first answer to reset; the readers are told, connecting has its limit."""
+    asked = threading.Event()
+
+    def dead(what: str) -> bool:
+        if what == "atr":
+            asked.set()
+        return what == "atr"
+
+    stop = threading.Event()
+    card = FakeDeadCard(dead)
+    play = functools.partial(insert_into_vpcd, card, "127.0.0.1", pcscd.port, stop=stop)
+    thread = threading.Thread(target=lambda: play(on_powered=lambda: None))
+    thread.start()
+    try:
+        assert asked.wait(10)
+        began = time.monotonic()
+        readers = pcsc.PcscReaders(apdu_seconds=0.5)
+        assert len(readers.readers()) == 2
+        with pytest.raises(CardError):
+            readers.connect(pcscd.reader)
+        assert time.monotonic() - began < 8
+    finally:
+        stop.set()
+        thread.join(10)
+    pcscd.wait_for_card(present=False)
 
 
 @contextmanager
