@@ -9,12 +9,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import closing
 from typing import Any
 
 from agent import reading
 from agent.errors import Problem
-from agent.inspection import Found
+from agent.inspection import Found, on_card
 from agent.monitor import Monitor, Stay, stay_of
 from agent.readers import Readers
 from agent.reading import LoginCertificates
@@ -91,9 +90,12 @@ class ReadAhead:
         assert chosen is not None  # it signs
 
         def read() -> LoginCertificates:
-            stop = reservation.stop
-            with closing(self._source.open(stay.reader, stop=stop)) as card:
-                return reading.read_ahead(card, chosen, self._known)
+            return on_card(
+                self._source,
+                stay.reader,
+                lambda card: reading.read_ahead(card, chosen, self._known),
+                stop=reservation.stop,
+            )
 
         try:
             with self._reservations.ahead(stay.reader) as reservation:

@@ -12,20 +12,14 @@ import json
 import logging
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import chipproof, host
 from agent.protocol import IdentityRequest
 from cardio.card import Card, CardData
-from cardio.errors import (
-    CardChanged,
-    ChipBlocked,
-    FileAbsent,
-    NoCertificate,
-    UnsupportedCard,
-)
-from cardio.files import EF
+from cardio.errors import CardReset, CardUnreadable, ChipBlocked, UnsupportedCard
 
 _log = logging.getLogger(__name__)
 
@@ -52,47 +46,61 @@ def unsupported(challenge: str | None) -> dict[str, object]:
     return {} if challenge is None else {"chipUnavailable": "unsupported"}
 
 
-@dataclass(frozen=True)
-class ChipAnswer:
-    """EF 4040 and what the chip made of a digest (r||s, 96 bytes)."""
+class Question:
+    """48 bytes for a chip to sign; reaches a chip once, whatever is begun again.
 
-    key_file: bytes
-    signature: bytes
-
-
-def ask(card: Card, serial: bytes, digest: bytes) -> ChipAnswer:
-    """Ask a chip once; the card must be the one with this serial number.
-
-    Never to be repeated, whatever it raises: ChipBlocked, UnsupportedCard (also for a
-    card without EF 4040, which is then not asked), CardChanged and other CardErrors.
+    One for each fresh answer of a person. `permit` is asked right before the chip is.
     """
-    with card.transaction():
-        if card.recognise().chip_serial != serial:
-            raise CardChanged("another card than the one that was asked about")
+
+    def __init__(
+        self, digest: bytes, permit: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._digest = digest
+        self._permit = permit
+        self._put = False
+
+    def put(self, card: Card) -> bytes:
+        """Ask a recognised card's chip; returns r||s (96 bytes). In a transaction.
+
+        CardReset means that the chip was not asked yet, so that all may be begun again.
+        Raises what `Card.authenticate_chip` names; ChipBlocked also without permission.
+        """
         try:
-            key_file = card.read(EF.BASIC_KEY)
-        except (FileAbsent, NoCertificate):
-            raise UnsupportedCard(card.atr, "the card has no public key") from None
-    return ChipAnswer(key_file, card.authenticate_chip(digest))
+            return card.authenticate_chip(self._digest, self._about_to_ask)
+        except CardReset:
+            if self._put:
+                raise CardUnreadable("reset while its chip was asked") from None
+            raise
+
+    def _about_to_ask(self) -> None:
+        if self._put:
+            raise RuntimeError("a chip is asked once")
+        if not self._permit():
+            raise ChipBlocked("no proof left today")
+        self._put = True
 
 
-def members(
-    card: Card, serial: bytes, origin: str, challenge: str, limit: DailyLimit
-) -> dict[str, object]:
+def question(origin: str, challenge: str, limit: DailyLimit) -> Question:
+    """Return the question of an identity request; counts where it is put."""
+    digest = chipproof.chip_digest(origin, challenge)
+    return Question(digest, lambda: limit.take(origin))
+
+
+def members(card: Card, key_file: bytes | None, asked: Question) -> dict[str, object]:
     """Return what an identity answer says of the chip: `chip` or `chipUnavailable`.
 
-    `blocked` stands for the chip's own limit and for ours. For a person's fresh answer
-    alone, once for each.
+    `blocked` stands for the chip's own limit and for ours. A card without EF 4040 is
+    not asked. In the transaction in which `card` was recognised.
     """
-    if not limit.take(origin):
-        return {"chipUnavailable": "blocked"}
+    if key_file is None:
+        return {"chipUnavailable": "unsupported"}
     try:
-        answer = ask(card, serial, chipproof.chip_digest(origin, challenge))
+        signature = asked.put(card)
     except ChipBlocked:
         return {"chipUnavailable": "blocked"}
     except UnsupportedCard:
         return {"chipUnavailable": "unsupported"}
-    return {"chip": chipproof.build(answer.key_file, answer.signature)}
+    return {"chip": chipproof.build(key_file, signature)}
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -83,19 +84,23 @@ def reader_id(name: str, salt: bytes) -> str:
     return hashlib.sha256(salt + name.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def open_card(source: CardSource, name: str) -> closing[Card]:
-    """Connect to the card in a reader; the `with` block ends the connection."""
-    return closing(source.open(name))
-
-
-def on_card(source: CardSource, name: str, work: Callable[[Card], T]) -> T:
+def on_card(
+    source: CardSource,
+    name: str,
+    work: Callable[[Card], T],
+    *,
+    stop: threading.Event | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> T:
     """Read from the card in a reader, in one transaction.
 
     Begun again once when another program reset the card: never with a PIN in `work`.
+    `stop` and `progress` are `CardSource.open`'s.
     """
 
     def once() -> T:
-        with open_card(source, name) as card, card.transaction():
+        opened = source.open(name, stop=stop, progress=progress)
+        with closing(opened) as card, card.transaction():
             return work(card)
 
     try:

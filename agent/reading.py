@@ -14,11 +14,13 @@ from cardio.card import Card, CardData, PinEntry, PinStatus
 from cardio.errors import CardChanged, FileAbsent, LoginFirst, NoCertificate
 from cardio.files import CERTIFICATES, EF
 
-#: What is read for each part: the data and what proves them (HTTP API, "Identity").
+#: What is read for each part: the data and what proves them (HTTP API, "Identity"), and
+#: the public key that goes with a proof of the chip.
 _PARTS = {
     "identity": (EF.IDENTITY, EF.IDENTITY_SIGNATURE),
     "address": (EF.IDENTITY_SIGNATURE, EF.ADDRESS, EF.ADDRESS_SIGNATURE),
     "photo": (EF.PHOTO,),
+    "chip": (EF.BASIC_KEY,),
 }
 #: A file's usual size in bytes; the real one is known when it was read.
 _USUAL = {
@@ -27,6 +29,7 @@ _USUAL = {
     EF.ADDRESS: 121,
     EF.ADDRESS_SIGNATURE: 256,
     EF.PHOTO: 3100,
+    EF.BASIC_KEY: 120,
     EF.RRN: 700,
     EF.ROOT: 900,
 }
@@ -88,27 +91,30 @@ def files_of(parts: Sequence[str]) -> tuple[EF, ...]:
 def read_proven(
     card: Card, chosen: CardData, parts: Sequence[str], known: KnownCertificates
 ) -> dict[EF, bytes]:
-    """Read parts of an identity and what proves them, in one transaction.
+    """Read parts of an identity and what proves them. In a transaction.
 
     A file that the card lacks is left out: the portal judges what cannot be proven.
     CardChanged when it is not the chosen card.
     """
     data: dict[EF, bytes] = {}
-    with card.transaction():
-        if card.recognise().chip_serial != chosen.chip_serial:
-            raise CardChanged("another card than the one that was asked about")
-        for ef in files_of(parts):
-            _take(card, ef, data)
-        if EF.IDENTITY_SIGNATURE in data:
-            found = rrn_certificate(known.of(EF.RRN, chosen), data)
-            _take(card, EF.RRN, data, found)
-            if EF.RRN in data:
-                found = issuer(known.of(EF.ROOT, chosen), data[EF.RRN])
-                _take(card, EF.ROOT, data, found)
+    _recognise(card, chosen)
+    for ef in files_of(parts):
+        _take(card, ef, data)
+    if EF.IDENTITY_SIGNATURE in data:
+        found = rrn_certificate(known.of(EF.RRN, chosen), data)
+        _take(card, EF.RRN, data, found)
+        if EF.RRN in data:
+            found = issuer(known.of(EF.ROOT, chosen), data[EF.RRN])
+            _take(card, EF.ROOT, data, found)
     for ef in (EF.ROOT, EF.RRN):  # the root proves the other one
         if ef in data:
             known.learn(ef, data[ef], chosen)
     return data
+
+
+def _recognise(card: Card, chosen: CardData) -> None:
+    if card.recognise().chip_serial != chosen.chip_serial:
+        raise CardChanged("another card than the one that was chosen")
 
 
 def _take(
@@ -140,11 +146,12 @@ def read_login(
 def read_ahead(
     card: Card, chosen: CardData, known: KnownCertificates
 ) -> LoginCertificates:
-    """Read what a login will need of the chosen card, before anybody asked for it."""
-    with card.transaction():
-        if card.recognise().chip_serial != chosen.chip_serial:
-            raise CardChanged("another card than the one that was found")
-        return read_login(card, chosen, known)
+    """Read what a login will need of the chosen card, before anybody asked for it.
+
+    In a transaction.
+    """
+    _recognise(card, chosen)
+    return read_login(card, chosen, known)
 
 
 def prepare_login(
@@ -156,15 +163,14 @@ def prepare_login(
     """Return certificates, tries left as they are now, and where the PIN is typed.
 
     `held` are the certificates when they were read earlier in the card's stay.
-    CardChanged when it is not the chosen card.
+    CardChanged when it is not the chosen card. In a transaction.
     """
-    with card.transaction():
-        status = _status_of(card, chosen)
-        try:
-            certificates = held or read_login(card, chosen, known)
-        except LoginFirst:
-            certificates = None
-        return LoginReady(certificates, status, card.pin_entry)
+    status = _status_of(card, chosen)
+    try:
+        certificates = held or read_login(card, chosen, known)
+    except LoginFirst:
+        certificates = None
+    return LoginReady(certificates, status, card.pin_entry)
 
 
 def _status_of(card: Card, chosen: CardData) -> PinStatus:

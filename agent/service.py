@@ -30,7 +30,7 @@ from agent.events import (
     changes,
 )
 from agent.identity import identity_body
-from agent.inspection import Found, reader_id, usable
+from agent.inspection import Found, on_card, reader_id, usable
 from agent.monitor import Monitor, Offer, Stay, stay_of
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.questions import Questions
@@ -44,8 +44,7 @@ from cardio.beid.certificates import parse_certificate
 from cardio.beid.known import InMemory, KnownCertificates
 from cardio.card import Card, CardData, CardSource, Expected, PinEntry
 from cardio.channel import Stopped
-from cardio.errors import CardReset
-from cardio.files import Key
+from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState
 
@@ -195,36 +194,21 @@ class AgentService:
             if wants_chip or not (self._grants.named(origin) and self._source.virtual):
                 await self._consent(operation, request)
             self._grants.allow_once(origin, operation.stay)
-            progress = Progress(request.include, self._reporter(origin, "identity"))
-            data = await self._on_card(
-                operation,
-                lambda card: reading.read_proven(
-                    card, operation.card_data, request.include, self._known
-                ),
-                progress.read,
-            )
+            parts = (*request.include, "chip") if wants_chip else request.include
+            progress = Progress(parts, self._reporter(origin, "identity"))
+            # Made once: it reaches the chip once, whatever is begun again.
+            asked = chip.question(origin, request.challenge or "", self._chip_limit)
+
+            def read(card: Card) -> tuple[dict[EF, bytes], dict[str, object]]:
+                chosen = operation.card_data
+                data = reading.read_proven(card, chosen, parts, self._known)
+                if not wants_chip:
+                    return data, chip.unsupported(request.challenge)
+                return data, chip.members(card, data.get(EF.BASIC_KEY), asked)
+
+            data, proof = await self._on_card(operation, read, progress.read)
             progress.end()
-            proof = chip.unsupported(request.challenge)
-            if wants_chip:
-                proof = await self._chip(operation, request)
         return identity_body(request, data) | proof
-
-    async def _chip(
-        self, operation: _Operation, request: IdentityRequest
-    ) -> dict[str, object]:
-        """Ask the chip for its proof, once: unlike reading, it is not begun again."""
-
-        def once() -> dict[str, object]:
-            with self._card(operation, stoppable=True) as card:
-                return chip.members(
-                    card,
-                    operation.card_data.chip_serial,
-                    operation.origin,
-                    request.challenge or "",
-                    self._chip_limit,
-                )
-
-        return await operation.reservation.run(lambda: as_problem(once))
 
     async def _consent(self, operation: _Operation, request: IdentityRequest) -> None:
         origin, stay = operation.origin, operation.stay
@@ -268,7 +252,7 @@ class AgentService:
                 # reach the card as a wrong one.
                 with (
                     pin or contextlib.nullcontext(),
-                    self._card(operation, stoppable=False) as card,
+                    closing(self._source.open(operation.stay.reader)) as card,
                     card.transaction(),
                 ):
                     card.resume(chosen)
@@ -450,20 +434,6 @@ class AgentService:
             await self._questions.pose(origin, offer, self._ui.choose(question))
         ]
 
-    @contextmanager
-    def _card(
-        self,
-        operation: _Operation,
-        *,
-        stoppable: bool,
-        progress: Callable[[int], None] | None = None,
-    ) -> Iterator[Card]:
-        """Connect to the operation's card; in the card's thread."""
-        name = operation.stay.reader
-        stop = operation.reservation.stop if stoppable else None
-        with closing(self._source.open(name, stop=stop, progress=progress)) as card:
-            yield card
-
     async def _on_card(
         self,
         operation: _Operation,
@@ -475,18 +445,18 @@ class AgentService:
         Stops between two commands when the request is cancelled, and begins again once
         when another program reset the card.
         """
+        reservation = operation.reservation
 
-        def once() -> T:
-            with self._card(operation, stoppable=True, progress=progress) as card:
-                return work(card)
+        def read() -> T:
+            return on_card(
+                self._source,
+                operation.stay.reader,
+                work,
+                stop=reservation.stop,
+                progress=progress,
+            )
 
-        def twice() -> T:
-            try:
-                return once()
-            except CardReset:
-                return once()
-
-        return await operation.reservation.run(lambda: as_problem(twice))
+        return await reservation.run(lambda: as_problem(read))
 
 
 def _check_validity(certificate: bytes) -> None:

@@ -202,9 +202,13 @@ class Card(abc.ABC):
         Returns the raw signature: r||s, PKCS#1 v1.5 or PSS.
         """
 
-    def authenticate_chip(self, digest: bytes) -> bytes:
+    def authenticate_chip(
+        self, digest: bytes, about_to_ask: Callable[[], None] = lambda: None
+    ) -> bytes:
         """Let the chip sign 48 bytes with its basic key; opens the transaction itself.
 
+        `about_to_ask` is called when only the command itself is left to send, and ends
+        it by whatever it raises.
         Uses up one of the chip's 5000 answers: only for a person who asked for it just
         now, before any signature's MSE, and never again when it fails (SAFETY 3).
         Returns r||s (96 bytes). Raises UnsupportedCard below applet 1.8 and where the

@@ -7,17 +7,17 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from agent.commands import Failure, answer, card_source
 from agent.commands.card import choose, explained
-from agent.inspection import open_card
+from agent.inspection import on_card
 from agent.texts import text
 from agent.ui import Cancelled, PinChange, Unavailable
 from agent.ui.terminal import TerminalInterface
 from agent.unblocking import blocked_key
-from cardio.card import CardSource, Expected, PinEntry
+from cardio.card import Card, CardSource, Expected, PinEntry
 from cardio.errors import (
     NewPinRefused,
     NewPinsDiffer,
@@ -68,13 +68,15 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _look(source: CardSource, reader: str) -> _Card:
-    with open_card(source, reader) as card, card.transaction():
+    def work(card: Card) -> _Card:
         data = card.recognise()
         if not card.changes_pin:
             raise Failure("cli-change-unsupported")
         expected = Expected(data.chip_serial, card.pin_status().tries_left)
         virtual = source.virtual or data.virtual
         return _Card(reader, data.applet, expected, card.pin_entry, virtual)
+
+    return on_card(source, reader, work)
 
 
 def _asked(question: PinChange, entry: PinEntry) -> Pins:
@@ -105,7 +107,7 @@ def _change(source: CardSource, card: _Card, pins: Pins) -> None:
     with (
         old or nullcontext(),
         new or nullcontext(),
-        open_card(source, card.reader) as opened,
+        closing(source.open(card.reader)) as opened,
     ):
         with opened.transaction():
             opened.recognise()

@@ -21,7 +21,7 @@ from agent import chip
 from agent.checks import FILES, CardContent, Check, ChipProof, is_valid
 from agent.commands import Failure, Usage, answer, card_source
 from agent.commands.card import choose, explained
-from agent.inspection import open_card
+from agent.inspection import on_card
 from agent.texts import text
 from agent.words import one_line
 from cardio.card import Card, CardSource
@@ -73,28 +73,33 @@ def _load_cas(path: Path) -> list[x509.Certificate]:
 
 def read(source: CardSource, wanted: str | None) -> CardContent:
     """Read a card, and ask its chip once where it may be; CardError, Failure."""
-    with open_card(source, choose(source, wanted)) as card:
-        files: dict[EF, bytes] = {}
-        with card.transaction():
-            data = card.recognise()
-            for ef in FILES:
-                read = card.read_certificate if ef in CERTIFICATES else card.read
-                try:
-                    files[ef] = read(ef)
-                except (FileAbsent, NoCertificate):
-                    continue
-        return CardContent(
-            data.applet, data.chip_serial, files, _ask_chip(card, data.chip_serial)
-        )
-
-
-def _ask_chip(card: Card, serial: bytes) -> ChipProof | str:
-    """Return the chip's proof over a fresh number, or why there is none."""
-    if not chip.possible(card.card_data):
-        return "chip-unsupported"
     digest = secrets.token_bytes(48)
+    question = chip.Question(digest)
+
+    def work(card: Card) -> CardContent:
+        data = card.recognise()
+        files: dict[EF, bytes] = {}
+        for ef in FILES:
+            read = card.read_certificate if ef in CERTIFICATES else card.read
+            try:
+                files[ef] = read(ef)
+            except (FileAbsent, NoCertificate):
+                continue
+        if not chip.possible(data):
+            found: ChipProof | str = "chip-unsupported"
+        elif EF.BASIC_KEY not in files:
+            found = "chip-no-key"
+        else:
+            found = _ask_chip(card, question, digest)
+        return CardContent(data.applet, data.chip_serial, files, found)
+
+    return on_card(source, choose(source, wanted), work)
+
+
+def _ask_chip(card: Card, question: chip.Question, digest: bytes) -> ChipProof | str:
+    """Return the chip's proof over a fresh number, or why there is none."""
     try:
-        return ChipProof(digest, chip.ask(card, serial, digest).signature)
+        return ChipProof(digest, question.put(card))
     except ChipBlocked:
         return "chip-blocked"
     except UnsupportedCard:

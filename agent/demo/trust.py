@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from agent.inspection import look_into, open_card
+from agent.inspection import look_into, on_card
 from agent.relyingparty.roots import is_belgian
 from cardio.beid.certificates import parse_certificate
-from cardio.card import CardSource
+from cardio.card import Card, CardSource
 from cardio.errors import CardError
 from cardio.files import EF
 from cardio.virtual import pki
@@ -36,6 +36,11 @@ def test_trust() -> Trust:
     return Trust(pki.test_roots(), test=True)
 
 
+def _root(card: Card) -> x509.Certificate:
+    card.recognise()
+    return parse_certificate(card.read_certificate(EF.ROOT))
+
+
 def trust_for(source: CardSource) -> Trust | None:
     """Return the trust that fits the Belgian card in a reader, None without one.
 
@@ -45,9 +50,7 @@ def trust_for(source: CardSource) -> Trust | None:
         if look_into(source, state).card is None:
             continue
         try:
-            with open_card(source, state.name) as card, card.transaction():
-                card.recognise()
-                root = parse_certificate(card.read_certificate(EF.ROOT))
+            root = on_card(source, state.name, _root)
         except CardError:
             continue
         if is_belgian(root):

@@ -8,7 +8,7 @@ chapter 5) and the project's safety rules 1 to 6. INTERNAL AUTHENTICATE is built
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cardio import apdu, tlv
@@ -373,11 +373,15 @@ class BeidCard(Card):
 
     # --- the chip itself -------------------------------------------------------------
 
-    def authenticate_chip(self, digest: bytes) -> bytes:
+    def authenticate_chip(
+        self, digest: bytes, about_to_ask: Callable[[], None] = lambda: None
+    ) -> bytes:
         """Let the chip sign 48 bytes, as `Card` has it."""
         serial = self.card_data.chip_serial
         with self.transaction():
-            return chip.authenticate(self._transmit, self.atr, serial, digest)
+            return chip.authenticate(
+                self._transmit, self.atr, serial, digest, about_to_ask
+            )
 
     # --- helpers ---------------------------------------------------------------------
 

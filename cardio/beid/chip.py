@@ -37,7 +37,11 @@ _NOT_THERE = frozenset({SW.REFERENCE_NOT_FOUND, SW.INS_NOT_SUPPORTED})
 
 
 def authenticate(
-    transmit: Callable[[Apdu], Response], atr: bytes, serial: bytes, digest: bytes
+    transmit: Callable[[Apdu], Response],
+    atr: bytes,
+    serial: bytes,
+    digest: bytes,
+    about_to_ask: Callable[[], None],
 ) -> bytes:
     """Let the chip with this serial number sign 48 bytes with its basic key; r||s.
 
@@ -46,7 +50,9 @@ def authenticate(
     if len(digest) != DIGEST_SIZE:
         raise ValueError(f"the chip signs {DIGEST_SIZE} bytes")
     _check_card(transmit(apdu.get_card_data()), atr, serial)
-    response = transmit(_internal_authenticate(digest))
+    command = _internal_authenticate(digest)
+    about_to_ask()
+    response = transmit(command)
     if response.sw == SW.CONDITIONS_OF_USE:
         raise ChipBlocked("the chip answers no challenge until a PIN was verified")
     if response.sw in _NOT_THERE:

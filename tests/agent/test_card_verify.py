@@ -10,22 +10,18 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from agent.checks import FILES
 from cardio.apdu import INS
+from cardio.beid.source import BeidCards
 from cardio.files import EF
 from cardio.virtual import pki
 from cardio.virtual.profile import load_profile, write_profile
+from cardio.virtual.reader import VirtualReaders
+from tests.agent.commands import run_on
 from tests.agent.program import ROOT, run
 from tests.agent.test_authenticity import NAMES
 from tests.rig.pcscd import Pcscd
-
-
-@pytest.fixture
-def ca(tmp_path: Path) -> str:
-    """Return a PEM file with the roots of the test cards."""
-    file = tmp_path / "roots.pem"
-    pems = [root.public_bytes(Encoding.PEM) for root in pki.test_roots()]
-    file.write_bytes(b"".join(pems))
-    return str(file)
+from tests.rig.transcript import RecordedCard
 
 
 def _verify(*arguments: str, card: str = "adult") -> subprocess.CompletedProcess[str]:
@@ -140,6 +136,24 @@ def test_a_card_with_hardly_any_file_is_judged(tmp_path: Path) -> None:
         result = _verify("--json", card=str(tmp_path))
         body = json.loads(result.stdout)
         assert (result.returncode, body["valid"]) == (0, False)
+
+
+def test_each_file_is_read_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The chip's public key, too, which its proof needs."""
+    card = RecordedCard(load_profile("adult"))
+    readers = VirtualReaders()
+    readers.insert(card)
+    assert run_on(BeidCards(readers), monkeypatch, "verify") == 0
+    del capsys
+    selected = [
+        exchange.command[-2:]
+        for exchange in card.exchanges
+        if exchange.ins == INS.SELECT
+    ]
+    assert EF.BASIC_KEY.fid.to_bytes(2, "big") in selected
+    assert len(selected) == len(set(selected)) == len(FILES)
 
 
 @pytest.mark.pcscd

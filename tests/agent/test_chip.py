@@ -27,6 +27,7 @@ from tests.agent.calls import ask_identity
 from tests.agent.people import NONCE, PORTAL, Agent, Person, running
 from tests.agent.program import started
 from tests.cardio.channels import Answer, Fault, is_ins
+from tests.cardio.sweep import reset
 
 ALLOWED = Settings(allowed_origins=frozenset({PORTAL}))
 OTHER = "https://other.example"
@@ -252,6 +253,24 @@ async def test_an_origin_gets_twenty_a_day_and_restarts_do_not_help(
         )
         assert "chip" in other.body
         assert counters.authentications == 2
+
+
+@pytest.mark.parametrize("kind", ["no key file", "reset before"])
+async def test_only_a_chip_that_was_asked_counts(kind: str, tmp_path: Path) -> None:
+    """Not a card without the key's file, nor the reading that was begun again."""
+    folder, settings = tmp_path / "card", Settings(data_dir=tmp_path)
+    write_profile(load_profile("adult"), folder)
+    if kind == "no key file":
+        (folder / "basic-key.der").unlink()
+    async with running("", settings=settings) as agent:
+        card = reset(load_profile(folder))
+        card.arm(5, lost=True)
+        agent.readers.insert(card)
+        assert (await agent.identity("identity", challenge=NONCE)).status == 200
+        assert card.struck
+    stored = tmp_path / "chip-proofs.json"
+    used = json.loads(stored.read_bytes())["counts"] if stored.exists() else {}
+    assert list(used.values()) == ([] if kind == "no key file" else [1])
 
 
 class _Clock(datetime.datetime):

@@ -10,7 +10,7 @@ from agent.settings import Settings
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import DEFAULT_NAME
 from tests.agent.people import PORTAL, Agent, Person, running
-from tests.cardio.sweep import Pulled
+from tests.cardio.sweep import pulled
 
 SECONDS = 2.0
 ALLOWED = Settings(allowed_origins=frozenset({PORTAL}))
@@ -38,7 +38,7 @@ async def test_a_card_pulled_at_any_command_of_a_request(
     After the last command of a request its answer may still be whole.
     """
     async with running("", settings=ALLOWED, person=Person()) as agent:
-        card = Pulled(load_profile("adult", applet=applet), agent.readers)
+        card = pulled(load_profile("adult", applet=applet))
         at = 0
         while True:
             at += 1

@@ -191,7 +191,7 @@ def test_one_path_alone_sends_internal_authenticate() -> None:
 
 
 def test_only_an_identity_request_asks_the_chip() -> None:
-    """In the service one method reaches it, called in one place of `identity`."""
+    """In the service `identity` alone reaches it, where it reads, in one place."""
     tree = ast.parse((ROOT / "agent" / "service.py").read_text(encoding="utf-8"))
     functions = [
         node
@@ -202,10 +202,11 @@ def test_only_an_identity_request_asks_the_chip() -> None:
     def using(name: str) -> set[str]:
         return {one.name for one in functions if name in _attributes(one)}
 
-    assert using("members") == {"_chip", "once"}
-    assert using("ask") == set()
-    assert using("_chip") == {"identity"}
-    assert sum(node == "_chip" for node in _attributes_all(tree)) == 1
+    assert using("members") == {"identity", "read"}
+    assert using("question") == {"identity"}
+    assert using("put") == using("Question") == set()
+    assert sum(node == "members" for node in _attributes_all(tree)) == 1
+    assert sum(node == "question" for node in _attributes_all(tree)) == 1
 
 
 def _attributes_all(tree: ast.AST) -> list[str]:

@@ -18,7 +18,7 @@ from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import DEFAULT_NAME, VirtualReaders
-from tests.cardio.sweep import Pulled
+from tests.cardio.sweep import pulled
 
 SECONDS = 2.0
 
@@ -71,7 +71,7 @@ class Rig:
 
     def __init__(self, applet: str) -> None:
         self.readers = VirtualReaders()
-        self.card = Pulled(load_profile("adult", applet=applet), self.readers)
+        self.card = pulled(load_profile("adult", applet=applet))
         self.readers.insert(self.card)
 
     def run(self, operation: Callable[[Card], object]) -> None:
@@ -122,11 +122,11 @@ def test_a_card_pulled_at_any_command(applet: str, name: str, lost: bool) -> Non
 def test_expected_is_compared_with_the_card_that_is_in() -> None:
     """The card pulled and another one put in: no VERIFY for it."""
     readers = VirtualReaders()
-    first = Pulled(load_profile("adult"), readers)
+    first = pulled(load_profile("adult"))
     readers.insert(first)
     shown = Expected(first.profile.chip_serial, 3)
     readers.remove()
-    other = Pulled(load_profile("adult", applet="1.7"), readers)
+    other = pulled(load_profile("adult", applet="1.7"))
     readers.insert(other)
     with closing(BeidCards(readers).open(DEFAULT_NAME)) as card:
         assert isinstance(card, BeidCard)
