@@ -172,8 +172,11 @@ def test_while_nothing_happens_a_watch_does_nothing(
 def _until_still(thread: threading.Thread) -> None:
     """Wait until a thread waits: others connecting to the card are news to it."""
     before = -1
-    while before != (before := _switches(thread)):
+    for _ in range(20):
+        if before == (before := _switches(thread)):
+            return
         thread.join(0.5)
+    raise AssertionError("it is woken again and again")
 
 
 @pytest.mark.parametrize("round_", range(20))
