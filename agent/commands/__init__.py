@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -160,6 +161,18 @@ def virtual_profile(
         ) from None
     except ProfileError as error:
         raise Usage("cli-virtual", reason=error) from None
+
+
+def wake_the_service() -> None:
+    """Call the PC/SC service, where there is a library for it.
+
+    One that systemd starts at the first call has no virtual reader before that. Whether
+    there is one after it, the reader's port tells.
+    """
+    from cardio.errors import CardError
+
+    with contextlib.suppress(Failure, CardError):
+        card_source("pcsc").readers()
 
 
 def vpcd_failure(error: VpcdUnavailable) -> Failure:

@@ -6,7 +6,6 @@ Touches the reader's socket, signals, and the folder of `--state`.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import signal
 import threading
@@ -16,13 +15,12 @@ from agent.commands import (
     Usage,
     announce,
     answer,
-    card_source,
     virtual_profile,
     vpcd_failure,
+    wake_the_service,
 )
-from agent.commands.cardmaker import CardMaker
-from cardio.errors import CardError
 from cardio.virtual.faults import FAULTS
+from cardio.virtual.maker import CardMaker
 from cardio.virtual.personas import CATALOGUE
 from cardio.virtual.playable import PlayableCard
 from cardio.virtual.profile import Profile
@@ -37,7 +35,7 @@ def main(options: argparse.Namespace) -> int:
     profile = _profile(options)
     card = _card(options, maker, profile)
     if options.panel:
-        from agent.panel.run import run
+        from agent.commands.panel import run
 
         return run(maker, card, options.vpcd)
     return _play(options, card)
@@ -55,7 +53,7 @@ def _play(options: argparse.Namespace, card: PlayableCard) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     host, port = options.vpcd
-    _wake_the_service()
+    wake_the_service()
     try:
         insert_into_vpcd(
             card, host, port, on_powered=lambda: announce("card inserted"), stop=stop
@@ -65,16 +63,6 @@ def _play(options: argparse.Namespace, card: PlayableCard) -> int:
     if not asked:
         announce("card removed")
     return 0
-
-
-def _wake_the_service() -> None:
-    """Call the PC/SC service, where there is a library for it.
-
-    One that systemd starts at the first call has no virtual reader before that. Whether
-    there is one after it, the reader's port tells.
-    """
-    with contextlib.suppress(Failure, CardError):
-        card_source("pcsc").readers()
 
 
 def _profile(options: argparse.Namespace) -> Profile:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import datetime
+import enum
 import itertools
 import threading
 import time
@@ -15,20 +16,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from agent.commands.cardmaker import CardMaker
 from cardio.virtual.faults import FAULTS, Fault
 from cardio.virtual.faulty import FaultyCard
+from cardio.virtual.maker import CardMaker
 from cardio.virtual.personas import CATALOGUE
 from cardio.virtual.playable import PlayableCard, WrappedCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.settings import MAX_TRIES
 from cardio.virtual.trace import Exchange, TracedCard
-from cardio.virtual.vpcd import HAND_SECONDS, VpcdUnavailable, insert_into_vpcd
+from cardio.virtual.vpcd import (
+    ANSWER_SECONDS,
+    HAND_SECONDS,
+    VpcdUnavailable,
+    insert_into_vpcd,
+)
 
 #: Exchanges that are kept for the page.
 TRACE_LENGTH = 1000
-#: How long to wait for the reader to power a card.
-_POWER_SECONDS = 5.0
+#: How long to wait for the reader to power a card; it has refused one before that.
+_POWER_SECONDS = HAND_SECONDS + ANSWER_SECONDS + 2
 
 
 class Refused(ValueError):
@@ -44,6 +50,14 @@ def _refusing() -> Iterator[None]:
         raise Refused(f"the card's counters cannot be kept: {error}") from None
 
 
+class Place(enum.StrEnum):
+    """Where the card is; in the reader once that has powered it."""
+
+    OUTSIDE = "outside"
+    ON_ITS_WAY = "on-its-way"
+    INSIDE = "inside"
+
+
 @dataclass(frozen=True)
 class Line:
     """One exchange with its number from the start of the program and its time."""
@@ -56,8 +70,8 @@ class Line:
 class Desk:
     """A reader at `address` and a card, in it or beside it.
 
-    `changed` is called, from any thread, when there is something new to see;
-    `powered` when the reader powered a card.
+    `wake` is called before a card goes in; `changed`, from any thread, when there is
+    something new to see; `powered` when the reader powered a card.
     """
 
     def __init__(
@@ -66,11 +80,13 @@ class Desk:
         card: PlayableCard,
         address: tuple[str, int],
         *,
+        wake: Callable[[], None],
         changed: Callable[[], None],
         powered: Callable[[], None],
     ) -> None:
         self._maker = maker
         self._address = address
+        self._wake = wake
         self._changed = changed
         self._powered = powered
         self._turn = threading.Lock()
@@ -80,8 +96,8 @@ class Desk:
         self._card: PlayableCard = TracedCard(card, self._note)
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        self._inside = False
-        self._problem: str | None = None
+        self._place = Place.OUTSIDE
+        self._problem: VpcdUnavailable | None = None
         self._removed_at = time.monotonic() - HAND_SECONDS
 
     # --- what there is to see --------------------------------------------------------
@@ -94,8 +110,8 @@ class Desk:
             trace = [_row(line) for line in self._trace if line.number > after]
         return {
             "reader": "{}:{}".format(*self._address),
-            "inserted": self._inside,
-            "problem": self._problem,
+            "place": self._place,
+            "problem": self._problem.problem if self._problem else None,
             "persona": card.profile.name,
             "applet": card.profile.applet,
             "atr": card.atr.hex(" ").upper(),
@@ -132,10 +148,10 @@ class Desk:
         if persona not in CATALOGUE:
             raise Refused(f"there is no persona {persona}")
         profile = load_profile(persona)
-        with _refusing():
-            card = self._maker.make(profile, _faulty(self._card).fault)
         with self._turn:
-            was_inside = self._inside
+            with _refusing():
+                card = self._maker.make(profile, _faulty(self._card).fault)
+            was_inside = self._place is not Place.OUTSIDE
             self._remove()
             self._card = TracedCard(card, self._note)
             self._changed()
@@ -168,21 +184,20 @@ class Desk:
     # --- the reader ------------------------------------------------------------------
 
     def _insert(self) -> None:
-        if self._inside:
+        if self._place is not Place.OUTSIDE:
             return
         if self._thread is not None:
             self._thread.join()  # a card that left by itself
-        # The daemon has to see the reader empty before the next card comes.
-        time.sleep(max(0.0, self._removed_at + HAND_SECONDS - time.monotonic()))
-        settled = threading.Event()
-        self._stop, self._problem, self._inside = threading.Event(), None, True
+        stop, settled = threading.Event(), threading.Event()
+        self._stop, self._problem, self._place = stop, None, Place.ON_ITS_WAY
+        self._changed()
         self._thread = threading.Thread(
-            target=self._stay, args=(self._stop, settled), name="card", daemon=True
+            target=self._stay, args=(stop, settled), name="card", daemon=True
         )
         self._thread.start()
         settled.wait(_POWER_SECONDS)
         if self._problem is not None:
-            raise VpcdUnavailable(*self._address, self._problem)
+            raise self._problem
 
     def _remove(self) -> None:
         if self._thread is not None:
@@ -194,6 +209,7 @@ class Desk:
         """Be the card in the reader; runs in a thread of its own."""
 
         def powered() -> None:
+            self._place = Place.INSIDE
             self._powered()
             settled.set()
             self._changed()
@@ -203,7 +219,10 @@ class Desk:
             self._changed()
 
         host, port = self._address
+        # The daemon has to see the reader empty before the next card comes.
+        stop.wait(max(0.0, self._removed_at + HAND_SECONDS - time.monotonic()))
         try:
+            self._wake()
             insert_into_vpcd(
                 self._card,
                 host,
@@ -213,9 +232,9 @@ class Desk:
                 on_swapped=swapped,
             )
         except VpcdUnavailable as error:
-            self._problem = error.problem
+            self._problem = error
         finally:
-            self._inside = False
+            self._place = Place.OUTSIDE
             self._removed_at = time.monotonic()
             settled.set()
             self._changed()

@@ -29,6 +29,8 @@ _CONNECT_SECONDS = 5.0
 HAND_SECONDS = 1.0
 #: Within which a free reader says its first word; one that holds a card says none.
 _WELCOME_SECONDS = 5.0
+#: Within which a reader has powered or refused a card; a name may have two addresses.
+ANSWER_SECONDS = 2 * _CONNECT_SECONDS + _WELCOME_SECONDS
 #: Only Linux has it; 0 elsewhere.
 _QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 

@@ -22,6 +22,10 @@ class ScriptedReader:
         link.sendall(b"\x00\x01\x01")
         return link
 
+    def accept_mute(self) -> socket.socket:
+        """Take no notice of the next card, as a reader that holds another does."""
+        return self._server.accept()[0]
+
     def close(self) -> None:
         """Stop listening."""
         self._server.close()

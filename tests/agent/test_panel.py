@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from agent.panel.desk import Desk
+from cardio.virtual.maker import CardMaker
+from cardio.virtual.profile import load_profile
 from tests.agent.program import Program, run, started
 from tests.agent.scripted_reader import SOON, ScriptedReader, ask
 
@@ -133,8 +136,9 @@ def test_without_the_token_there_is_nothing(panel: Panel) -> None:
         assert json.loads(body)["code"] == "not-found"
         assert b"adult" not in body
         assert panel.token.encode() not in body
-    response, _ = panel.ask("POST", f"/{wrong}/v1/remove", panel.headers, "{}")
-    assert response.status == 404
+    for method, path in (("POST", f"/{wrong}/v1/remove"), ("OPTIONS", "*")):
+        response, _ = panel.ask(method, path, panel.headers, "{}")
+        assert response.status == 404
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_the_panel_wants_its_own_host(panel: Panel, host: str | None) -> None:
     wrong = None if host is None else host.format(panel.port)
     assert panel.get(Host=wrong).status == 421
     assert panel.post("remove", {}, Host=wrong)[0] == 421
-    assert panel.state()["inserted"]
+    assert panel.state()["place"] == "inside"
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
@@ -172,7 +176,7 @@ def test_the_panel_wants_its_own_page(panel: Panel, origin: str | None) -> None:
     assert (status, body["code"]) == (403, "origin-refused")
     if wrong is not None:
         assert panel.get(Origin=wrong).status == 403
-    assert panel.state()["inserted"]
+    assert panel.state()["place"] == "inside"
 
 
 def test_the_panel_gives_no_other_page_leave_to_read(panel: Panel) -> None:
@@ -192,13 +196,13 @@ def test_the_panel_wants_the_own_header_and_json(panel: Panel) -> None:
     assert panel.post("remove", {}, X_EID_Agent=None)[0] == 400
     assert panel.post("remove", {}, Content_Type="text/plain")[0] == 400
     assert panel.get("v1/state", X_EID_Agent=None).status == 400
-    assert panel.state()["inserted"]
+    assert panel.state()["place"] == "inside"
 
 
 def test_no_get_has_an_effect(panel: Panel) -> None:
     """Actions are POST alone."""
     assert panel.get("v1/remove").status == 405
-    assert panel.state()["inserted"]
+    assert panel.state()["place"] == "inside"
 
 
 @pytest.mark.parametrize(
@@ -269,9 +273,9 @@ def test_what_the_desk_does_reaches_the_card() -> None:
 
         assert panel.post("remove", {}) == (200, {})
         assert panel.link.recv(1) == b""
-        assert not panel.state()["inserted"]
+        assert panel.state()["place"] == "outside"
         assert panel.post("persona", {"name": "adult-1.7"})[0] == 200
-        assert not panel.state()["inserted"]
+        assert panel.state()["place"] == "outside"
         inserting = threading.Thread(target=panel.post, args=("insert", {}))
         inserting.start()
         with panel.reader.accept() as link:
@@ -279,7 +283,7 @@ def test_what_the_desk_does_reaches_the_card() -> None:
             inserting.join(SOON)
             state = panel.state()
             assert (state["persona"], state["applet"]) == ("adult-1.7", "1.7")
-            assert state["inserted"]
+            assert state["place"] == "inside"
             assert panel.program.end() == 0
             assert link.recv(1) == b""
 
@@ -314,12 +318,109 @@ def test_inserting_into_a_reader_that_went_away() -> None:
         assert panel.program.end() == 0
 
 
-def test_a_panel_without_a_reader_fails() -> None:
-    """As without a panel: exit code 1 and what to do."""
-    result = run("virtual-card", "--panel", "--vpcd", "localhost:1")
+@pytest.mark.parametrize("panel", [("--panel",), ()])
+def test_without_a_reader_the_program_fails(panel: tuple[str, ...]) -> None:
+    """With a panel and without one: exit code 1, why, and what to do."""
+    result = run("virtual-card", *panel, "--vpcd", "127.0.0.1:1")
     assert result.returncode == 1
+    assert "127.0.0.1:1 (nothing listens there)" in result.stderr
     assert "vsmartcard-vpcd" in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("panel", [("--panel",), ()])
+def test_an_occupied_reader_ends_the_program(panel: tuple[str, ...]) -> None:
+    """A reader that takes no notice has another card: so it is said, not silence."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        result = run("virtual-card", *panel, "--vpcd", place)
+    assert result.returncode == 1
+    assert f"{place} has a card already" in result.stderr
+    assert result.stdout == ""
+
+
+def test_inserting_into_an_occupied_reader() -> None:
+    """The page says so once the reader had its time, and not before that it is in."""
+    with running() as panel:
+        panel.post("remove", {})
+        panel.link.close()
+        answers: list[tuple[int, Any]] = []
+        inserting = threading.Thread(
+            target=lambda: answers.append(panel.post("insert", {}))
+        )
+        inserting.start()
+        with panel.reader.accept_mute():
+            assert panel.state()["place"] == "on-its-way"
+            inserting.join(2 * SOON)
+        assert answers[0][0] == 424
+        state = panel.state()
+        assert (state["place"], state["problem"]) == (
+            "outside",
+            "another card is in it",
+        )
+        assert panel.program.end() == 0
+
+
+def test_sigterm_while_a_card_is_on_its_way() -> None:
+    """The program ends at once, and shows no panel."""
+    reader = ScriptedReader()
+    words = ("virtual-card", "--panel", "--vpcd", f"127.0.0.1:{reader.port}")
+    with contextlib.closing(reader), started(*words) as program, reader.accept_mute():
+        assert program.end() == 0
+        assert program.process.stdout is not None
+        assert program.process.stdout.read() == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pcsc-lite's socket")
+@pytest.mark.parametrize("panel", [("--panel",), ()])
+def test_a_service_that_waits_to_be_called_is_woken(
+    panel: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd starts pcscd, and with it the virtual reader, at the first call."""
+    pytest.importorskip("smartcard")
+    place = tmp_path / "pcscd.comm"
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", str(place))
+    with socket.socket(socket.AF_UNIX) as service, socket.socket() as nobody:
+        service.bind(str(place))
+        service.listen()
+        service.settimeout(SOON)
+        nobody.bind(("127.0.0.1", 0))  # nobody else takes this port meanwhile
+        port = nobody.getsockname()[1]
+        with started("virtual-card", *panel, "--vpcd", f"127.0.0.1:{port}") as program:
+            service.accept()[0].close()
+            service.close()
+            assert program.process.wait(SOON) == 1
+
+
+def test_each_insertion_wakes_the_service() -> None:
+    """It may have gone to sleep while the reader was empty, and its reader with it."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+
+        def power() -> None:
+            with server.accept()[0] as link:
+                link.sendall(b"\x00\x01\x01")
+                link.recv(1)
+
+        reader = threading.Thread(target=power)
+
+        def wake() -> None:
+            server.listen()
+            reader.start()
+
+        maker = CardMaker()
+        desk = Desk(
+            maker,
+            maker.make(load_profile("kids")),
+            server.getsockname(),
+            wake=wake,
+            changed=lambda: None,
+            powered=lambda: None,
+        )
+        desk.insert()
+        assert desk.state()["place"] == "inside"
+        desk.remove()
+        reader.join(SOON)
 
 
 def test_counters_stay_with_the_card() -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +163,27 @@ def test_the_relying_party_stands_alone() -> None:
         check=True,
     )
     assert result.stdout.strip() == ""
+
+
+def test_every_module_of_the_agent_has_its_layer() -> None:
+    """It is of the inside, which import-linter holds apart, or one of these; and drawn.
+
+    A new module is put into the contract, or here with a reason in its first line.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (inside,) = (
+        {name.removeprefix("agent.") for name in contract["source_modules"]}
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["name"].startswith("the agent's inside")
+    )
+    rims = {"certs", "cli", "commands", "connections", "demo", "host", "instance",
+            "openapi", "panel", "relyingparty", "server", "service", "sockets", "tls",
+            "ui"}  # fmt: skip
+    there = {path.stem for path in (ROOT / "agent").glob("[!_]*.py")}
+    there |= {path.parent.name for path in (ROOT / "agent").glob("*/__init__.py")}
+    assert inside | rims == there
+    picture = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert there <= set(re.findall(r"\w+", picture.split("```")[1]))
 
 
 # --- what may not be sent ------------------------------------------------------------

@@ -10,6 +10,15 @@ const base = new URL("v1/", location.href);
 let version = 0;
 let newest = 0;
 let listed = false;
+// What stands in the way: of the card's reader, and of the person's last action.
+let readersProblem = "";
+let refused = "";
+
+const PLACES = {
+  outside: "The reader is empty.",
+  "on-its-way": "The card is on its way into the reader.",
+  inside: "The card is in the reader.",
+};
 
 function row(line) {
   const cells = [line.number, line.at, line.command, line.answer, line.milliseconds];
@@ -43,19 +52,24 @@ function say(id, text) {
   if (part(id).textContent !== String(text)) part(id).textContent = text;
 }
 
+function complain() {
+  say("problem", readersProblem || refused);
+}
+
 function show(state) {
   if (!listed) list(state);
-  const { fault } = state;
+  const { fault, place } = state;
   say("reader", state.reader);
-  say("status", state.inserted ? "The card is in the reader." : "The reader is empty.");
-  part("status").classList.toggle("inserted", state.inserted);
-  if (state.problem) say("problem", `The reader: ${state.problem}`);
+  say("status", PLACES[place]);
+  part("status").classList.toggle("inserted", place === "inside");
+  readersProblem = state.problem ? `The reader: ${state.problem}` : "";
+  complain();
   say("persona", state.persona);
   say("applet", state.applet);
   say("atr", state.atr);
   say("tries", state.triesLeft);
   say("fault", fault ? `${fault.name}, at command ${fault.at}` : "none");
-  swap(part("insert"), part("remove"), state.inserted);
+  swap(part("insert"), part("remove"), place !== "outside");
   trace(state.trace);
 }
 
@@ -77,19 +91,21 @@ function trace(lines) {
 }
 
 async function act(name, body = {}) {
-  say("problem", "");
+  refused = "";
   try {
     const response = await fetch(new URL(name, base), {
       method: "POST",
       headers: { ...HEADERS, "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
-    if (response.ok) return;
-    const problem = await response.json();
-    say("problem", problem.detail ?? problem.title);
+    if (!response.ok) {
+      const problem = await response.json();
+      refused = problem.detail ?? problem.title;
+    }
   } catch {
-    say("problem", "The panel's program does not answer.");
+    refused = "The panel's program does not answer.";
   }
+  complain();
 }
 
 async function follow() {

@@ -1,4 +1,4 @@
-"""Makes the cards of one run of `virtual-card`, as its options say; touches --state."""
+"""Makes the cards of one run, which all behave alike; touches the folder of `state`."""
 
 from __future__ import annotations
 
