@@ -86,6 +86,7 @@ class Monitor:
         self._report = report
         self._states: tuple[ReaderState, ...] | None = None
         self._held: dict[Stay, LoginCertificates] = {}
+        self._tries: dict[Stay, int] = {}
         self._watch = source.watch()
         self._waiting: list[tuple[Stay | Offer, asyncio.Future[str]]] = []
         self._found: dict[Stay, Found] = {}
@@ -159,11 +160,27 @@ class Monitor:
     def _forget(self, stay: Stay) -> None:
         self._found.pop(stay, None)
         self._held.pop(stay, None)
+        self._tries.pop(stay, None)
 
     def found(self) -> tuple[Found, ...]:
         """Return what recognition said of the Belgian cards that are in now."""
         with self._lock:
             return tuple(one for one in self._found.values() if one.error is None)
+
+    def note_tries(self, stay: Stay, left: int | None) -> None:
+        """Keep the tries that a PIN left, until the card goes; None after a right one.
+
+        From any thread.
+        """
+        with self._lock:
+            self._tries.pop(stay, None)
+            if left is not None and stay in self._found:
+                self._tries[stay] = left
+
+    def noted_tries(self, stay: Stay) -> int | None:
+        """Return what `note_tries` kept; other programs may have spent tries since."""
+        with self._lock:
+            return self._tries.get(stay)
 
     def hold(self, stay: Stay, certificates: LoginCertificates) -> None:
         """Keep a holder's certificates until the card goes."""

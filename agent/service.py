@@ -35,7 +35,7 @@ from agent.monitor import Monitor, Offer, Stay, stay_of
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.questions import Questions
 from agent.readers import Readers, card_state
-from agent.reading import LoginCertificates, LoginReady, Progress
+from agent.reading import LoginCertificates, Progress
 from agent.settings import Settings
 from agent.ui import Choice, Consent, Login, UserInterface
 from agent.work import Reservation, Reservations
@@ -44,6 +44,7 @@ from cardio.beid.certificates import parse_certificate
 from cardio.beid.known import InMemory, KnownCertificates
 from cardio.card import Card, CardData, CardSource, Expected, PinEntry
 from cardio.channel import Stopped
+from cardio.errors import PinBlocked, PinIncorrect
 from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState
@@ -241,10 +242,11 @@ class AgentService:
             if ready.certificates is not None:
                 self._monitor.hold(operation.stay, ready.certificates)
                 _check_validity(ready.certificates.holder)
-            if ready.status.blocked:
+            tries = self._tries(operation.stay, ready.status.tries_left)
+            if tries == 0:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            pin = await self._pin(operation, ready)
+            pin = await self._pin(operation, ready.entry, tries)
             expected = Expected(chosen.chip_serial, ready.status.tries_left)
 
             def sign() -> tuple[bytes, LoginCertificates]:
@@ -260,9 +262,10 @@ class AgentService:
                     # lasted loses no try.
                     if operation.reservation.stop.is_set():
                         raise Stopped
-                    signature = card.sign(
-                        Key.AUTHENTICATION, algorithm, digest, pin, expected
-                    )
+                    with self._noting_tries(operation.stay):
+                        signature = card.sign(
+                            Key.AUTHENTICATION, algorithm, digest, pin, expected
+                        )
                     held_or_read = ready.certificates
                     if held_or_read is None:
                         held_or_read = reading.read_login(card, chosen, self._known)
@@ -281,9 +284,38 @@ class AgentService:
             self.settings.version,
         )
 
-    async def _pin(self, operation: _Operation, ready: LoginReady) -> Pin | None:
-        """Ask the PIN; None where the person types it elsewhere, on the reader say."""
-        origin, stay, tries = operation.origin, operation.stay, ready.status.tries_left
+    def _tries(self, stay: Stay, told: int | None) -> int | None:
+        """Return the tries left: what the card told, else none or one from memory.
+
+        More than one that the card gave earlier is not believed: another program may
+        have spent some since, and the next could be the last.
+        """
+        if told is not None:
+            return told
+        noted = self._monitor.noted_tries(stay)
+        return noted if noted in (0, 1) else None
+
+    @contextmanager
+    def _noting_tries(self, stay: Stay) -> Iterator[None]:
+        """Remember what a PIN left, for cards that do not tell it when asked."""
+        try:
+            yield
+        except PinIncorrect as error:
+            self._monitor.note_tries(stay, error.tries_left)
+            raise
+        except PinBlocked:
+            self._monitor.note_tries(stay, 0)
+            raise
+        self._monitor.note_tries(stay, None)
+
+    async def _pin(
+        self, operation: _Operation, entry: PinEntry, tries: int | None
+    ) -> Pin | None:
+        """Ask the PIN; None where the person types it elsewhere, on the reader say.
+
+        The last try, and one that may be the last, has a question of its own before.
+        """
+        origin, stay = operation.origin, operation.stay
         question = Login(
             origin,
             tries,
@@ -291,15 +323,15 @@ class AgentService:
             self._readers.is_virtual(operation.found),
             self._marks(origin),
         )
-        if tries == 1 and not await self._questions.pose(
+        if tries in (None, 1) and not await self._questions.pose(
             origin, stay, self._ui.last_try(question)
         ):
             raise Problem("user-denied")
-        if ready.entry is PinEntry.TYPED:
+        if entry is PinEntry.TYPED:
             return await self._questions.pose(
                 origin, stay, self._ui.login_pin(question)
             )
-        elsewhere = self._ui.login_elsewhere(question, ready.entry)
+        elsewhere = self._ui.login_elsewhere(question, entry)
         if not await self._questions.pose(origin, stay, elsewhere):
             raise Problem("user-denied")
         return None

@@ -90,9 +90,9 @@ def _asked(question: PinChange, entry: PinEntry) -> Pins:
 
 
 async def _ask(question: PinChange, entry: PinEntry) -> Pins:
-    """The last try is never used without a question of its own before the others."""
+    """What is, or may be, the last try has a question of its own before the others."""
     ui = TerminalInterface()
-    if question.tries_left == 1 and not await ui.change_last_try(question):
+    if question.tries_left in (None, 1) and not await ui.change_last_try(question):
         raise Failure("user-denied")
     if entry is PinEntry.TYPED:
         return await ui.old_and_new_pin(question)

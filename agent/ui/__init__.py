@@ -82,7 +82,7 @@ class UserInterface(Protocol):
         """Return whether the person allows it, this once."""
 
     async def last_try(self, question: Login) -> bool:
-        """Return whether the person wants to use the last try."""
+        """Return whether the person wants to use what is, or may be, the last try."""
 
     async def login_pin(self, question: Login) -> Pin:
         """Return the PIN that the person typed, 4 to 12 digits."""

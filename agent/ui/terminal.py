@@ -66,9 +66,10 @@ class TerminalInterface:
         )
 
     async def last_try(self, question: Login) -> bool:
-        """Ask whether the last try may be used."""
+        """Ask whether the last try, or one that may be the last, may be used."""
+        key = _last("login-last-try", "login-maybe-last-try", question)
         words = text(
-            "login-last-try",
+            key,
             question.lang,
             virtual=_virtual(question),
             site=site_name(question.site),
@@ -97,8 +98,9 @@ class TerminalInterface:
     # --- changing the PIN ------------------------------------------------------------
 
     async def change_last_try(self, question: PinChange) -> bool:
-        """Ask whether the last try may be used for the old PIN."""
-        words = self._change("change-last-try", question)
+        """Ask whether what is, or may be, the last try may be used for the old PIN."""
+        key = _last("change-last-try", "change-maybe-last-try", question)
+        words = self._change(key, question)
         return await self._yes_no(question.lang, words)
 
     async def change_on_reader(self, question: PinChange) -> bool:
@@ -345,6 +347,10 @@ def _virtual(question: Consent | Login | PinChange | Choice) -> str:
     """Return the marks that stand before a question: test card, special run."""
     marks = [*(["test-card"] if question.virtual else []), *question.marks]
     return "".join(text(mark, question.lang) for mark in marks)
+
+
+def _last(known: str, unknown: str, question: Login | PinChange) -> str:
+    return unknown if question.tries_left is None else known
 
 
 def _tries(question: Login | PinChange) -> object:

@@ -36,6 +36,7 @@ from tests.cardio.fake_pinpad import (
     Typed,
 )
 from tests.rig.pcscd import Pcscd
+from tests.rig.transcript import RecordedCard
 
 CHANGE = ["card", "change-pin", "--lang", "en"]
 
@@ -182,10 +183,14 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def _put(
-    monkeypatch: pytest.MonkeyPatch, card: VirtualCard, *typed: Typed, pad: bool = False
+    monkeypatch: pytest.MonkeyPatch,
+    card: VirtualCard,
+    *typed: Typed,
+    pad: bool = False,
+    name: str = "Reader",
 ) -> None:
     """Have the command find this card, in a reader with or without keys."""
-    readers = VirtualReaders()
+    readers = VirtualReaders(name)
     readers.insert(card)
     source: CardSource = BeidCards(readers)
     if pad:
@@ -212,6 +217,25 @@ def test_the_last_try_needs_a_step_of_its_own(
     assert cli.main([*CHANGE, "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"changed": True}
     assert card.tries_left == 3
+
+
+def test_what_may_be_the_last_try_needs_a_step_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """Through a reader that swallows the status query nobody knows the tries."""
+    card = RecordedCard(load_profile("one-try", applet="1.7"))
+    gempc = "Gemalto GemPC Pinpad 00 00"
+    _put(monkeypatch, card, ("1234", "4321", "4321"), pad=True, name=gempc)
+    os.write(keys, b"n\n")
+    assert cli.main(CHANGE) == 1
+    shown = capsys.readouterr().out
+    assert "cannot see how many tries are left" in shown
+    assert shown.count("[y/n] ") == 1
+    assert card.count(INS.CHANGE_REFERENCE_DATA) == 0
+    os.write(keys, b"y\ny\n")
+    assert cli.main(CHANGE) == 0
+    assert capsys.readouterr().out.count("[y/n] ") == 2
+    assert _blocks(card, "4321")
 
 
 def test_a_blocked_card_asks_nothing(

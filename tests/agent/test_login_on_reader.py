@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
 from agent.errors import STATUS
 from agent.texts import LANGUAGES
 from agent.ui import Login
 from agent.ui.terminal import TerminalInterface
+from cardio.apdu import INS
+from cardio.beid.source import BeidCards
 from cardio.card import PinEntry
-from tests.agent.people import Person, running
-from tests.cardio.fake_pinpad import CANCELLED, LENGTH, PARAMETER, TIMEOUT, Typed
+from cardio.virtual.profile import load_profile
+from cardio.virtual.reader import VirtualReaders
+from tests.agent.people import Agent, Person, running
+from tests.cardio.fake_pinpad import (
+    CANCELLED,
+    LENGTH,
+    PARAMETER,
+    TIMEOUT,
+    FakePinPadReaders,
+    Typed,
+)
+from tests.rig.transcript import RecordedCard
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
@@ -74,6 +89,87 @@ async def test_the_last_try_needs_its_own_step_there_too() -> None:
         assert (await agent.login()).status == 200
         assert agent.person.last_tries == len(agent.person.elsewhere) == 1
         assert len(agent.person.questions) == 2
+
+
+# --- a reader through which the tries of a 1.7 card cannot be asked ------------------
+
+
+@asynccontextmanager
+async def through_gempc(
+    card: RecordedCard, person: Person, *typed: Typed
+) -> AsyncIterator[tuple[Agent, VirtualReaders]]:
+    """Run an agent whose one reader swallows the status query (SAFETY 4)."""
+    readers = VirtualReaders("Gemalto GemPC Pinpad 00 00")
+    readers.insert(card)
+    source = BeidCards(FakePinPadReaders(readers, typed))
+    async with running(person=person, source=source) as agent:
+        yield agent, readers
+
+
+async def test_what_may_be_the_last_try_needs_its_own_step() -> None:
+    """No way to see how many are left: asked first; n leaves the reader alone."""
+    card = RecordedCard(load_profile("one-try", applet="1.7"))
+    person = Person(agrees=False)
+    async with through_gempc(card, person, ("1234",)) as (agent, _):
+        assert (await agent.login()).body["code"] == "user-denied"
+        assert (person.last_tries, person.elsewhere) == (1, [])
+        assert card.count(INS.VERIFY) == 0
+        person.agrees = True
+        assert (await agent.login()).status == 200
+        assert (person.last_tries, len(person.elsewhere)) == (2, 1)
+    asked = [question for question in person.questions if isinstance(question, Login)]
+    assert [question.tries_left for question in asked] == [None] * 3
+
+
+async def test_the_last_try_is_known_from_what_the_card_answered() -> None:
+    """63C1 to the PIN before; then none is left and nothing more is asked."""
+    card = RecordedCard(load_profile("adult-1.7"))
+    person, wrong = Person(), ("9999",)
+    async with through_gempc(card, person, wrong, wrong, wrong) as (agent, readers):
+        codes = [(await agent.login()).body["code"] for _ in range(3)]
+        assert codes == ["pin-incorrect", "pin-incorrect", "pin-blocked"]
+        asked = [one.tries_left for one in person.questions if isinstance(one, Login)]
+        # Two left is not believed: another program may have spent one since.
+        assert asked == [None, None, None, None, 1, 1]
+        assert (await agent.login()).body["code"] == "pin-blocked"
+        assert (len(person.questions), card.count(INS.VERIFY)) == (6, 3)
+        readers.remove()
+        readers.insert(RecordedCard(load_profile("long-names", applet="1.7")))
+        person.agrees = False
+        assert (await agent.login()).body["code"] == "user-denied"
+        question = person.questions[-1]
+        assert isinstance(question, Login)
+        assert question.tries_left is None  # nothing is known of the new card
+
+
+async def test_a_right_pin_makes_the_tries_unknown_again() -> None:
+    """The one try that was left is not the last any more."""
+    card = RecordedCard(load_profile("adult-1.7"))
+    person = Person()
+    typed: list[Typed] = [("9999",), ("9999",), ("1234",), ("1234",)]
+    async with through_gempc(card, person, *typed) as (agent, _):
+        statuses = [(await agent.login()).status for _ in range(4)]
+    assert statuses == [422, 422, 200, 200]
+    asked = [one.tries_left for one in person.questions if isinstance(one, Login)]
+    assert asked == [None, None, None, None, 1, 1, None, None]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+async def test_the_terminal_says_that_it_may_be_the_last_try(
+    lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown is not called one; both go by the same strong word."""
+    shown: list[str] = []
+    interface = TerminalInterface(shown.append)
+    monkeypatch.setattr(interface._keyboard, "read_line", lambda: bytearray(b"y"))
+    for tries in (None, 1):
+        question = Login("https://portal.example", tries, lang, True)
+        assert await interface.last_try(question)
+    maybe, last = (words for words in shown if words.endswith("[y/n] "))
+    assert maybe != last
+    strong = {"nl": "LAATSTE", "fr": "DERNIER", "de": "LETZTE", "en": "LAST"}[lang]
+    assert strong in maybe
+    assert strong in last
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -108,13 +108,17 @@ def test_fake_absent_files_are_absent(
 async def test_fake_login_has_one_question_and_one_dialog(
     fake: FakeOfficialModule, source: Pkcs11Cards, persona: str
 ) -> None:
-    """No PIN is typed here; the token is one that a portal accepts."""
+    """No PIN is typed here; the token is one that a portal accepts.
+
+    Before, one about a try that may be the last: nobody tells how many are left.
+    """
     fake.profile = load_profile(persona)
     person = Person()
     async with agent(source, person) as running_agent:
         answer = await running_agent.login()
     assert answer.status == 200, answer.body
-    assert [type(question) for question in person.questions] == [Login]
+    assert [type(question) for question in person.questions] == [Login, Login]
+    assert person.last_tries == 1
     assert person.elsewhere == [PinEntry.MODULE]
     assert (fake.dialogs, fake.signed, fake.logged_in) == (1, 1, False)
     validator = rp.TokenValidator(

@@ -249,9 +249,11 @@ def test_catalogues_are_complete_and_alike() -> None:
         for key in (
             "consent",
             "login-last-try",
+            "login-maybe-last-try",
             "login-module",
             "login-reader",
             "change-last-try",
+            "change-maybe-last-try",
             "change-on-reader",
         ):
             assert words[key].endswith("[y/n] ")
