@@ -45,27 +45,33 @@ def main(options: argparse.Namespace) -> int:
         from agent.authenticity import judge
     except ImportError as error:
         raise Failure("cli-no-relyingparty") from error
+    # All of it before the chip, which answers 5000 times, is asked.
     cas = [ca for path in options.ca for ca in _load_cas(path)]
     with explained():
         content = read(card_source(options.card), options.reader)
-    try:
-        checks = judge(content, cas, datetime.datetime.now(datetime.UTC))
-    except ValueError:
-        raise Usage("cli-ca-file", path=", ".join(map(str, options.ca))) from None
+    checks = judge(content, cas, datetime.datetime.now(datetime.UTC))
     (_show_json if options.json else _show)(checks, options.lang)
     return 1 if any(check.ok is False for check in checks) else 0
 
 
 def _load_cas(path: Path) -> list[x509.Certificate]:
-    """Return the certificates of a file, PEM (one or several) or DER; Usage."""
+    """Return the CAs of a file, PEM (one or several) or DER; Usage."""
+    from agent.relyingparty.trust import Anchors
+
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_CA_FILE)
+    except OSError as error:
+        raise Usage("cli-ca-unreadable", path=path, reason=error) from None
+    try:
         if b"-----BEGIN" in data:
-            return x509.load_pem_x509_certificates(data)
-        return [x509.load_der_x509_certificate(data)]
-    except (OSError, ValueError):
+            cas = x509.load_pem_x509_certificates(data)
+        else:
+            cas = [x509.load_der_x509_certificate(data)]
+        Anchors(cas)  # refuses what can be no anchor
+    except ValueError:
         raise Usage("cli-ca-file", path=path) from None
+    return cas
 
 
 # --- the card ------------------------------------------------------------------------

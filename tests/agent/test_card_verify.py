@@ -110,21 +110,51 @@ def test_the_help_says_what_it_costs_the_chip() -> None:
     assert "5000" in run("card", "verify", "--help").stdout
 
 
-@pytest.mark.parametrize("content", [None, b"", b"hello", "leaf", b"-----BEGIN X-----"])
-def test_a_bad_ca_file_is_a_sentence(
-    content: bytes | str | None, tmp_path: Path
+@pytest.mark.parametrize("content", [b"", b"hello", "leaf", b"-----BEGIN X-----"])
+def test_a_ca_file_that_holds_no_ca_is_said_before_the_card_is_asked(
+    content: bytes | str,
+    ca: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Missing, empty, no certificate, or the certificate of no CA: exit 2."""
+    """Empty, no certificate, or the certificate of no CA: exit 2, naming that file."""
     file = tmp_path / "ca.pem"
-    if content == "leaf":
+    if isinstance(content, str):
         rrn = pki.hierarchy("ec").rrn.certificate
-        file.write_bytes(rrn.public_bytes(Encoding.PEM))
-    elif isinstance(content, bytes):
-        file.write_bytes(content)
-    result = _verify("--ca", str(file), "--lang", "en")
+        content = rrn.public_bytes(Encoding.PEM)
+    file.write_bytes(content)
+    card = RecordedCard(load_profile("adult"))
+    readers = VirtualReaders()
+    readers.insert(card)
+    options = ("--ca", ca, "--ca", str(file))
+    assert run_on(BeidCards(readers), monkeypatch, "verify", *options) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "holds no certificate of a CA" in shown.err
+    assert str(file) in shown.err
+    assert ca not in shown.err
+    assert shown.err.count("\n") == 1
+    assert card.exchanges == []
+
+
+@pytest.mark.parametrize(
+    ("name", "lang", "words"),
+    [
+        ("missing.pem", "en", "does not exist"),
+        ("missing.pem", "nl", "bestaat niet"),
+        (".", "de", "ist ein Ordner"),
+        ("roots.pem/below", "fr", "n'est pas un dossier"),
+    ],
+)
+def test_a_ca_file_that_cannot_be_read_says_why(
+    name: str, lang: str, words: str, ca: str, tmp_path: Path
+) -> None:
+    """In the person's language: exit 2."""
+    result = _verify("--ca", str(tmp_path / name), "--ca", ca, "--lang", lang)
     assert result.returncode == 2
     assert result.stdout == ""
-    assert str(file) in result.stderr
+    assert words in result.stderr
     assert result.stderr.count("\n") == 1
 
 
