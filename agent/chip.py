@@ -139,8 +139,9 @@ class DailyLimit:
 
     def _take(self, origin: str, today: str) -> bool:
         used = self._used or self._load(today)
-        if used.day < today:  # a clock that is set back begins no new day
+        if used.day < today:
             used = _Day(today)
+        used.day = today  # a clock that was ahead and is set back begins no new day
         key = hashlib.sha256(used.salt + origin.encode()).hexdigest()
         count = used.counts.get(key, used.begin)
         self._used = used
@@ -157,7 +158,7 @@ class DailyLimit:
             return _parse(host.read_private(self._path))
         except FileNotFoundError:
             return _Day(today)
-        except ValueError:
+        except (ValueError, RecursionError):
             _log.warning("%s is damaged; no chip proofs today", _FILE)
             damaged = _Day(today, begin=LIMIT)
             self._save(damaged)
@@ -176,7 +177,7 @@ class DailyLimit:
 
 
 def _parse(data: bytes) -> _Day:
-    """Read what `DailyLimit` writes; ValueError for anything else."""
+    """Read what `DailyLimit` writes; ValueError, RecursionError for anything else."""
     match json.loads(data):
         case {
             "day": str(day),

@@ -276,9 +276,11 @@ async def test_only_a_chip_that_was_asked_counts(kind: str, tmp_path: Path) -> N
 class _Clock(datetime.datetime):
     """The clock of a later day."""
 
+    days = 1
+
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> _Clock:
-        return cls.fromtimestamp(time.time() + 86_400, tz)
+        return cls.fromtimestamp(time.time() + cls.days * 86_400, tz)
 
 
 def test_the_next_day_begins_anew_under_another_salt(
@@ -308,7 +310,24 @@ def test_the_count_names_no_site_and_is_the_users_alone(tmp_path: Path) -> None:
     assert file.read_text() != (tmp_path / "second.json").read_text()
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"day":1}', b"\xff"])
+def test_a_clock_that_was_ahead_blocks_no_later_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set back, it begins no new day, and the next real day begins anew."""
+    with monkeypatch.context() as ahead:
+        ahead.setattr(datetime, "datetime", _Clock)
+        ahead.setattr(_Clock, "days", 3650)
+        limit = chip.DailyLimit(tmp_path)
+        assert [limit.take(PORTAL) for _ in range(19)] == [True] * 19
+    assert limit.take(PORTAL)
+    assert not chip.DailyLimit(tmp_path).take(PORTAL)
+    monkeypatch.setattr(datetime, "datetime", _Clock)
+    assert chip.DailyLimit(tmp_path).take(PORTAL)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b'{"day":1}', b"\xff", b"[" * 200_000]
+)
 def test_a_damaged_count_ends_the_day(damage: bytes, tmp_path: Path) -> None:
     """Nobody gains by damaging it; restarts do not help either."""
     file = tmp_path / "chip-proofs.json"
