@@ -33,6 +33,10 @@ from cardio.errors import MalformedData
 from cardio.files import EF
 
 _HOLDER = (EF.AUTHENTICATION, EF.SIGNATURE)
+#: Kinds of document (tag 0F) whose cards may come without address: those of officials.
+_HOMELESS = frozenset({"7", "8"})
+#: Kinds whose cards may come without the holder's certificates: those of children.
+_KIDS = frozenset({"6", *map(str, range(61, 70))})
 
 
 def judge(
@@ -43,31 +47,40 @@ def judge(
     ValueError for a certificate of `cas` that can be no anchor.
     """
     judge = _Judge(content, tuple(cas), now)
-    has_certificates = any(ef in content.files for ef in _HOLDER)
+
+    def has(*files: EF) -> bool:
+        return any(ef in content.files for ef in files)
+
     has_key = content.applet == "1.8" or judge.names_key
-    has_photo = EF.PHOTO in content.files or judge.names_photo
+    has_address = has(EF.ADDRESS, EF.ADDRESS_SIGNATURE) or judge.kind not in _HOMELESS
+    certified = judge.kind not in _KIDS
+    has_certificates = has(*_HOLDER) or certified
     return (
         Check("rrn-certificate", judge.rrn_certificate()),
         Check("identity-signature", judge.identity_signature()),
-        Check(
-            "address-signature", judge.address_signature(), EF.ADDRESS in content.files
-        ),
-        Check("photo-hash", judge.photo_hash(), has_photo),
-        Check("basic-key-hash", judge.basic_key_hash(), has_key),
+        _check("address-signature", judge.address_signature(), has_address),
+        _check("photo-hash", judge.photo_hash(), has(EF.PHOTO) or judge.names_photo),
+        _check("basic-key-hash", judge.basic_key_hash(), has_key),
         Check("chip", judge.chip(), has_key),
         Check("chip-number", judge.chip_number()),
         Check("card-dates", judge.card_dates()),
         *(
-            Check(name, judge.holder_certificate(ef), ef in content.files)
+            _check(name, judge.holder_certificate(ef), has(ef) or certified)
             for name, ef in (
                 ("authentication-certificate", EF.AUTHENTICATION),
                 ("signature-certificate", EF.SIGNATURE),
             )
         ),
-        Check("certificate-holder", judge.certificate_holder(), has_certificates),
-        Check("certificate-dates", judge.certificate_dates(), has_certificates),
+        _check("certificate-holder", judge.certificate_holder(), has_certificates),
+        _check("certificate-dates", judge.certificate_dates(), has_certificates),
         Check("revocation", Result(None, "not-checked"), needed=False),
     )
+
+
+def _check(name: str, result: Result, needed: bool) -> Check:
+    """Return a check that says of what a card of this kind lacks that it may."""
+    may_lack = not needed and result.reason == _ABSENT.reason
+    return Check(name, Result(None, "absent-allowed") if may_lack else result, needed)
 
 
 _FITS = Result(True, "fits")
@@ -101,6 +114,12 @@ class _Judge:
         root = self._own_root
         if root and (roots.is_belgian(root) or roots.is_historic(root)):
             self._trusted = (*cas, root)
+
+    @property
+    def kind(self) -> str | None:
+        """The code of the document that the identity names; None where it does not."""
+        document = self._identity.document_type if self._identity else None
+        return document.code.lstrip("0") if document else None
 
     @property
     def names_key(self) -> bool:

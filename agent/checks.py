@@ -19,8 +19,9 @@ revocation                  never checked here
 
 A root that is not known makes None, not false (SAFETY 10), and so does what holds by
 SHA-1 or a short key alone. A card is valid when every check that it needs is true: not
-those of files that its kind lacks (certificates of a Kids card, the chip's key below
-1.8), nor revocation.
+those of files that its kind may lack (certificates of a Kids card, the address of an
+official's, the chip's key below 1.8), nor revocation. A file that its kind has and the
+card has not leaves its check open: it may have been taken away.
 """
 
 from __future__ import annotations

@@ -93,7 +93,8 @@ def _list(options: argparse.Namespace, source: CardSource) -> int:
     if not found:
         answer(text("no-reader", options.lang))
     for reader in found:
-        answer(f"{one_line(reader.state.name)}: {_content(reader, options.lang)}")
+        name, content = one_line(reader.state.name), _content(reader, options.lang)
+        answer(text("labelled", options.lang, label=name, value=content))
     return 0
 
 
@@ -155,11 +156,13 @@ def _read(options: argparse.Namespace, source: CardSource) -> int:
     if options.photo is not None and options.photo.exists():
         raise Failure("cli-file-exists", path=options.photo)  # before the slow reading
     name = choose(source, options.reader)
+    wants_photo = options.json or options.photo is not None  # nobody sees it otherwise
 
     def work(card: Card) -> tuple[str, bytes | None, bytes | None, bytes | None]:
         applet = card.recognise().applet
         identity, address = _file(card, EF.IDENTITY), _file(card, EF.ADDRESS)
-        return applet, identity, address, _file(card, EF.PHOTO)
+        photo = _file(card, EF.PHOTO) if wants_photo else None
+        return applet, identity, address, photo
 
     applet, identity, address, photo = on_card(source, name, work)
     result: dict[str, object] = {

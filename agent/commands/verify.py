@@ -137,8 +137,9 @@ def _show(checks: Iterable[Check], lang: str) -> None:
     marks = {ok: text(key, lang) for ok, key in _MARKS.items()}
     width = max(map(len, marks.values()))
     for check in checks:
-        label = text(f"check-{check.name}", lang)
-        answer(f"{marks[check.ok]:{width}}  {label}: {_detail(check, lang)}")
+        label, detail = text(f"check-{check.name}", lang), _detail(check, lang)
+        found = text("labelled", lang, label=label, value=detail)
+        answer(f"{marks[check.ok]:{width}}  {found}")
     answer(text(f"verdict-{_verdict(checks)}", lang))
 
 

@@ -405,19 +405,59 @@ def test_a_forged_certificate_is_wrong_even_under_an_unknown_root() -> None:
 # --- files that are absent or garbage ------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("ef", "needed"),
-    [
-        (ef, ef not in (EF.ADDRESS, EF.ROOT, EF.AUTHENTICATION, EF.SIGNATURE))
-        for ef in FILES
-    ],
-    ids=lambda value: getattr(value, "name", None),
-)
-def test_what_is_missing_is_never_called_right(ef: EF, needed: bool) -> None:
-    """Open where the proof is gone; a file that proves nothing may be absent."""
+@pytest.mark.parametrize("ef", FILES, ids=lambda ef: ef.name)
+def test_what_is_missing_is_never_called_right(ef: EF) -> None:
+    """Open where a file is gone; the card's root proves nothing and may be absent."""
     checks = _judge(_with(load_profile("adult"), {ef: None}))
     assert _wrong(checks) == set()
-    assert is_valid(checks.values()) is not needed
+    assert is_valid(checks.values()) is (ef is EF.ROOT)
+
+
+@pytest.mark.parametrize("persona", ["adult", "adult-1.7", "kids", "foreigner"])
+def test_a_card_whose_address_was_taken_away_is_not_valid(persona: str) -> None:
+    """With its signature, so that nothing on the card tells of it."""
+    gone = {EF.ADDRESS: None, EF.ADDRESS_SIGNATURE: None}
+    checks = _judge(_with(load_profile(persona), gone))
+    assert checks["address-signature"].result.reason == "absent"
+    assert not is_valid(checks.values())
+
+
+def test_an_officials_card_needs_no_address() -> None:
+    """But one that it has must fit."""
+    profile = load_profile("adult")
+    identity = profile.files[EF.IDENTITY].replace(b"\x0f\x011", b"\x0f\x018")
+    assert identity != profile.files[EF.IDENTITY]
+    rrn = pki.hierarchy("ec").rrn
+    card = _resigned_all(
+        _with(profile, {EF.IDENTITY: identity}), rrn.key, rrn.certificate
+    )
+    assert is_valid(_judge(card).values())
+    half = _with(card, {EF.ADDRESS: None})
+    assert not is_valid(_judge(half).values())
+    checks = _judge(_with(half, {EF.ADDRESS_SIGNATURE: None}))
+    assert is_valid(checks.values())
+    assert checks["address-signature"].result.reason == "absent-allowed"
+
+
+@pytest.mark.parametrize(
+    ("persona", "missing"),
+    [
+        ("kids", NOT_ON_KIDS),
+        ("document-kids-eu", {"signature-certificate"}),
+        ("document-kids-eu-plus", NOT_ON_KIDS),
+    ],
+)
+def test_a_childs_card_may_lack_certificates_and_says_so(
+    persona: str, missing: set[str]
+) -> None:
+    """Each check that was not made is named with its reason."""
+    checks = _judge(load_profile(persona))
+    assert is_valid(checks.values())
+    assert {
+        name
+        for name, check in checks.items()
+        if check.result.reason == "absent-allowed"
+    } == missing
 
 
 def test_an_empty_card_is_judged() -> None:

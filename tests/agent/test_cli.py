@@ -33,9 +33,11 @@ from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from cardio.virtual.vpcd import DEFAULT_HOST, DEFAULT_PORT
 from tests.agent.calls import PORTAL, ask_identity, ask_login
+from tests.agent.commands import run_on
 from tests.agent.program import ROOT, run, started
 from tests.cardio.expected import expected, expected_address
 from tests.rig.pcscd import Pcscd
+from tests.rig.transcript import RecordedCard
 
 COMMANDS = [
     ["run"],
@@ -224,6 +226,28 @@ def test_a_blocked_card_says_what_to_do_by_its_generation(
     assert "PUK" in old
     assert SINCE not in old
     assert blocked_key("1.0") == blocked_key("1.1") == blocked_key("1.7")
+
+
+@pytest.mark.parametrize(
+    ("options", "read"), [([], False), (["--json"], True), (["--photo"], True)]
+)
+def test_the_photo_is_read_only_for_somebody(
+    options: list[str],
+    read: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It takes half of the time, and the text does not show it."""
+    card = RecordedCard(load_profile("adult"))
+    readers = VirtualReaders()
+    readers.insert(card)
+    if "--photo" in options:
+        options = [*options, str(tmp_path / "photo.jpg")]
+    assert run_on(BeidCards(readers), monkeypatch, "read", *options) == 0
+    assert capsys.readouterr().out
+    path = EF.PHOTO.fid.to_bytes(2, "big")
+    assert any(each.command.endswith(path) for each in card.exchanges) is read
 
 
 def test_an_unknown_reader_is_a_sentence_in_the_language() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -99,6 +100,15 @@ def test_the_kind_of_card_is_read_in_dutch() -> None:
     card = ["card", "read", "--card", "virtual:foreigner"]
     assert "vreemdelingenkaart F+" in run(*card, "--lang", "nl").stdout
     assert "foreigner card F+" in run(*card, "--lang", "nl", "--json").stdout
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_a_colon_stands_as_the_language_has_it(command: str, lang: str) -> None:
+    """French has a space before it, the others have none."""
+    lines = run("card", command, "--card", "virtual", "--lang", lang).stdout.split("\n")
+    wanted = r"\w : \w" if lang == "fr" else r"\w: \w"
+    assert re.search(wanted, lines[0])
 
 
 def test_a_port_is_explained() -> None:
