@@ -126,6 +126,10 @@ class AgentService:
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await self._reservations.idle()
 
+    async def still(self) -> None:
+        """Return when no card is being used, whatever question is open."""
+        await self._reservations.still()
+
     def dismiss(self) -> None:
         """Send the pages away that listen: the agent ends."""
         self._audience.end("closing")

@@ -26,6 +26,9 @@ class Reservation:
         self._running = 0
         self._left = False
         self.stop = threading.Event()
+        #: Set while no thread of this reservation runs.
+        self.still = asyncio.Event()
+        self.still.set()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run blocking work; a cancelled caller leaves it to end by itself."""
@@ -35,6 +38,7 @@ class Reservation:
             target=self._work, args=(work, loop, future), name="card", daemon=True
         ).start()
         self._running += 1  # on the loop, so before the thread's `deliver`
+        self.still.clear()
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -72,8 +76,10 @@ class Reservation:
         self._settle()
 
     def _settle(self) -> None:
-        if self._left and not self._running:
-            self._release()
+        if not self._running:
+            self.still.set()
+            if self._left:
+                self._release()
 
 
 def _forget(future: asyncio.Future[T]) -> None:
@@ -90,7 +96,7 @@ class Reservations:
     """
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._taken: dict[str, Reservation] = {}
         self._ahead: dict[str, Reservation] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -99,6 +105,16 @@ class Reservations:
     async def idle(self) -> None:
         """Return when no operation runs any more."""
         await self._idle.wait()
+
+    async def still(self) -> None:
+        """Return when no thread works on a card; whoever waits for a person may stay.
+
+        True until the caller awaits something.
+        """
+        while working := [
+            each for each in self._taken.values() if not each.still.is_set()
+        ]:
+            await working[0].still.wait()
 
     def taken(self, reader: str) -> bool:
         """Tell whether somebody uses the reader."""
@@ -130,17 +146,17 @@ class Reservations:
     def _take(self, reader: str) -> Iterator[Reservation]:
         if reader in self._taken:
             raise Problem("busy")
-        self._taken.add(reader)
+        reservation = Reservation(lambda: self._release(reader))
+        self._taken[reader] = reservation
         self._given_back[reader] = asyncio.Event()
         self._idle.clear()
-        reservation = Reservation(lambda: self._release(reader))
         try:
             yield reservation
         finally:
             reservation.leave()
 
     def _release(self, reader: str) -> None:
-        self._taken.discard(reader)
+        del self._taken[reader]
         self._ahead.pop(reader, None)
         self._given_back.pop(reader).set()
         if not self._taken:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
+from agent import host
 from agent.commands import Failure, answer, card_source
 from agent.commands.card import choose, explained
 from agent.inspection import on_card
@@ -129,8 +130,7 @@ def _undisturbed() -> Iterator[None]:
     late: list[int] = []
     before = {
         number: signal.signal(number, lambda caught, _: late.append(caught))
-        for number in signal.Signals
-        if number.name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
+        for number in host.ENDING_SIGNALS
     }
     try:
         yield

@@ -60,8 +60,10 @@ async def endpoint(
         raise Failure("cli-port-taken", port=port or "27410-27419") from None
     except PortRefused:
         raise Failure("cli-port-refused", port=port) from None
-    try:
-        yield listening
-    finally:
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening.close()
+    # Suspended between VERIFY and LOG OFF, it would leave a PIN right on the card.
+    with host.suspended_only_when(service.still):
+        try:
+            yield listening
+        finally:
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening.close()

@@ -9,6 +9,7 @@ if sys.platform == "win32":
 else:
     from agent.host import _posix as _here
 
+ENDING_SIGNALS = _here.ENDING_SIGNALS
 clock = _here.clock
 channel_address = _here.channel_address
 claim_port = _here.claim_port
@@ -19,9 +20,11 @@ make_data_dir = _here.make_data_dir
 make_private_dir = _here.make_private_dir
 on_stop_signals = _here.on_stop_signals
 read_private = _here.read_private
+suspended_only_when = _here.suspended_only_when
 write_private = _here.write_private
 
 __all__ = [
+    "ENDING_SIGNALS",
     "channel_address",
     "claim_port",
     "clock",
@@ -32,5 +35,6 @@ __all__ = [
     "make_private_dir",
     "on_stop_signals",
     "read_private",
+    "suspended_only_when",
     "write_private",
 ]

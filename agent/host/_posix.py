@@ -5,6 +5,7 @@ Signals are set for the event loop that asks for it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -14,12 +15,10 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import asyncio
+from typing import IO
 
 assert sys.platform != "win32"
 
@@ -166,7 +165,49 @@ def claim_port(listener: socket.socket) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
+#: What ends or suspends a program that leaves it to the system, and can be held back.
+ENDING_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+)
+
+
 def on_stop_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
     """Call `stop` on SIGTERM, Ctrl-C, and when the terminal's window closes."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
+
+
+@contextmanager
+def suspended_only_when(still: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    """Have Ctrl-Z (SIGTSTP) wait for `still`, on the running loop, in the block.
+
+    A shell without job control has it ignored; that stays so.
+    """
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Task[None]] = []
+
+    async def suspend() -> None:
+        await still()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTSTP)  # comes back when the person goes on
+        loop.add_signal_handler(signal.SIGTSTP, asked)
+        waiting.clear()
+
+    def asked() -> None:
+        if not waiting:
+            waiting.append(loop.create_task(suspend()))
+
+    if signal.getsignal(signal.SIGTSTP) is not signal.SIG_DFL:
+        yield
+        return
+    loop.add_signal_handler(signal.SIGTSTP, asked)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTSTP)
+        for task in waiting:
+            task.cancel()

@@ -15,7 +15,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -86,7 +87,20 @@ def claim_port(listener: socket.socket) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
 
 
+#: What ends a program that leaves it to the system; a window that closes is SIGBREAK.
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
+
+
 def on_stop_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM and Ctrl-C; loops have no signal handlers here."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    """Call `stop` on SIGTERM, Ctrl-C, Ctrl-Break and when the window closes.
+
+    Loops have no signal handlers here.
+    """
+    for number in ENDING_SIGNALS:
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+@contextmanager
+def suspended_only_when(_still: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    """Do nothing: no program is suspended from the keyboard here."""
+    yield

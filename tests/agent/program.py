@@ -16,13 +16,19 @@ ROOT = Path(__file__).parents[2]
 class Program:
     """A started `eid-agent`; reads its output up to what is expected."""
 
-    def __init__(self, *arguments: str, stdin: int = subprocess.PIPE) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        stdin: int = subprocess.PIPE,
+        process_group: int | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "agent", *arguments],
             cwd=ROOT,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            process_group=process_group,
             env={**os.environ, "LANG": "C.UTF-8"},
         )
 
@@ -59,9 +65,11 @@ class Program:
 
 
 @contextmanager
-def started(*arguments: str, stdin: int = subprocess.PIPE) -> Iterator[Program]:
-    """Start the program and see to it that it ends."""
-    program = Program(*arguments, stdin=stdin)
+def started(
+    *arguments: str, stdin: int = subprocess.PIPE, process_group: int | None = None
+) -> Iterator[Program]:
+    """Start the program and see to it that it ends; `process_group` 0: in its own."""
+    program = Program(*arguments, stdin=stdin, process_group=process_group)
     try:
         yield program
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pty
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli
+from agent import cli, host
 from agent.commands import change_pin
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
@@ -363,6 +364,35 @@ def test_ctrl_c_waits_for_the_card(
     assert _blocks(card, "4321")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     del capsys
+
+
+@pytest.mark.parametrize("number", host.ENDING_SIGNALS)
+def test_no_signal_comes_between_the_pins_and_log_off(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    keys: int,
+    number: signal.Signals,
+) -> None:
+    """Ctrl-Z, a closed terminal and the like take effect when the right is gone."""
+
+    class Disturbed(RecordedCard):
+        def transmit(self, apdu: bytes | bytearray) -> bytes:
+            if apdu[1] == INS.CHANGE_REFERENCE_DATA:
+                signal.raise_signal(number)
+            return super().transmit(apdu)
+
+    card = Disturbed(load_profile("adult"))
+    _put(monkeypatch, card)
+    os.write(keys, b"1234\n4321\n4321\n")
+    options = argparse.Namespace(card="virtual", reader=None, lang="en", json=False)
+    last: list[int] = []
+    before = signal.signal(number, lambda *_: last.append(card.exchanges[-1].ins))
+    try:
+        assert change_pin.main(options) == 0
+    finally:
+        signal.signal(number, before)
+    assert last == [INS.LOG_OFF]
+    assert "changed" in capsys.readouterr().out
 
 
 def test_a_reader_s_name_is_foreign_text(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import runpy
+import signal
 import stat
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -192,3 +196,17 @@ def test_the_platforms_place(
     else:
         monkeypatch.setenv("XDG_DATA_HOME", base)
     assert host.data_dir() == Path(expected or "/home/someone/.local/share/eid-agent")
+
+
+def test_windows_ctrl_break_and_closed_window_count_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Read from the module for Windows, with Windows' own names made up.
+
+    Nothing of it runs there yet; what is held back is what this tuple says.
+    """
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setattr(signal, "SIGBREAK", 21, raising=False)
+    monkeypatch.setitem(sys.modules, "msvcrt", ModuleType("msvcrt"))
+    windows = runpy.run_path(str(Path(host.__file__).with_name("_windows.py")))
+    assert windows["ENDING_SIGNALS"] == (signal.SIGINT, signal.SIGTERM, 21)
