@@ -442,6 +442,8 @@ class PcscChannel(Channel):
         self._worker = Worker(self._release)
         try:
             self._atr = self._worker.run(self._connect, seconds)
+        except CardMute:  # no command of ours has been sent
+            raise CardBusy("another program keeps the card") from None
         except BaseException:
             self._worker.end()
             raise
@@ -500,15 +502,20 @@ class PcscChannel(Channel):
     # --- in the channel's thread -----------------------------------------------------
 
     def _connect(self) -> bytes:
-        self._context = _establish()
+        """Connect and return the ATR; another program's transaction blocks it."""
         try:
-            self._open()
-        except CardReset:  # without power, as after a sleep: connecting gave it some
-            self._open()
-        code, _, _, _, atr = scard.SCardStatus(self._card)
-        if _BY_CODE.get(_unsigned(code)) is CardReset:
-            self._reconnect()
+            self._context = _establish()
+            try:
+                self._open()
+            except CardReset:  # no power, as after a sleep: connecting gave it some
+                self._open()
             code, _, _, _, atr = scard.SCardStatus(self._card)
+            if _BY_CODE.get(_unsigned(code)) is CardReset:
+                self._reconnect()
+                code, _, _, _, atr = scard.SCardStatus(self._card)
+        finally:
+            # Given up while another program kept the card: nothing of ours is on it.
+            self._kept_by_another |= self._worker.given_up
         _check(code)
         return bytes(atr)
 

@@ -8,23 +8,31 @@ so that every program could go on signing. Both are made good here, in APDUs of 
 from __future__ import annotations
 
 import contextlib
+import time
 from contextlib import closing
 
 from cardio import apdu
 from cardio.apdu import SW
 from cardio.beid.source import BeidCards
-from cardio.errors import CardError, CardRemoved, NoCard, NoReader
+from cardio.errors import CardBusy, CardError, CardRemoved, NoCard, NoReader
 from cardio.readers import ReaderSource
 
 #: A slot's description is cut after this many bytes (PKCS#11 2.40, CK_SLOT_INFO).
 _DESCRIPTION = 64
+#: Seconds for which LOG OFF is tried beside a program that keeps the card. The lane of
+#: a PKCS#11 module has longer: what began there goes on when nobody waits any more.
+LOG_OFF_SECONDS = 120.0
+_PAUSE_SECONDS = 0.2
 
 
 class Beside:
     """Cards by the name of a PKCS#11 slot, which is the name of a PC/SC reader."""
 
-    def __init__(self, source: ReaderSource) -> None:
+    def __init__(
+        self, source: ReaderSource, log_off_seconds: float = LOG_OFF_SECONDS
+    ) -> None:
         self._source = source
+        self._log_off_seconds = log_off_seconds
         self._cards = BeidCards(source)
 
     def reader(self, slot: str) -> str | None:
@@ -53,9 +61,20 @@ class Beside:
     def log_off(self, reader: str) -> None:
         """Send LOG OFF, and reset the card where it does not answer 9000.
 
-        A card that is gone has no right left. Raises CardUnreadable, CardReset,
+        Again for two minutes while another program keeps the card, then CardBusy. A
+        card that is gone has no right left. Raises CardUnreadable, CardReset,
         ServiceUnavailable.
         """
+        end = time.monotonic() + self._log_off_seconds
+        while True:
+            try:
+                return self._log_off(reader)
+            except CardBusy:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(_PAUSE_SECONDS)  # some are refused at once
+
+    def _log_off(self, reader: str) -> None:
         with (
             contextlib.suppress(CardRemoved, NoCard, NoReader),
             closing(self._source.connect(reader)) as channel,

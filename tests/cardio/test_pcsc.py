@@ -423,6 +423,26 @@ def test_a_card_that_another_program_keeps_is_busy_and_left_alone(
                 assert not thread.is_alive()
 
 
+def test_connecting_to_a_card_that_another_program_keeps_leaves_it_alone(
+    pcscd: Pcscd,
+) -> None:
+    """The same before the connection is there; its late end resets nothing."""
+    with pcscd.card():
+        theirs = pcsc.PcscReaders().connect(pcscd.reader)
+        before = threading.enumerate()
+        with theirs.transaction():
+            assert theirs.transmit(apdu.verify(_pin_block())).sw == 0x9000
+            with pytest.raises(CardBusy):
+                pcsc.PcscReaders(apdu_seconds=0.5).connect(pcscd.reader)
+        for thread in threading.enumerate():
+            if thread.name == "pcsc-channel" and thread not in before:
+                thread.join(10)  # ours, which ends when it got through
+                assert not thread.is_alive()
+        with theirs.transaction():
+            assert theirs.transmit(apdu.verify_status()).sw == 0x9000
+        theirs.close()
+
+
 def test_a_pin_entry_that_outlives_its_limit_ends_in_a_reset(
     pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
