@@ -43,7 +43,6 @@ from cardio.beid.algorithms import login_algorithm
 from cardio.beid.certificates import parse_certificate
 from cardio.beid.known import InMemory, KnownCertificates
 from cardio.card import Card, CardData, CardSource, Expected, PinEntry
-from cardio.channel import Stopped
 from cardio.errors import PinBlocked, PinIncorrect
 from cardio.files import EF, Key
 from cardio.pin import Pin
@@ -262,13 +261,15 @@ class AgentService:
                     card.transaction(),
                 ):
                     card.resume(chosen)
-                    # Another program may have kept the card; who cancelled while that
-                    # lasted loses no try.
-                    if operation.reservation.stop.is_set():
-                        raise Stopped
+                    # Who cancels while another program keeps the card loses no try.
                     with self._noting_tries(operation.stay):
                         signature = card.sign(
-                            Key.AUTHENTICATION, algorithm, digest, pin, expected
+                            Key.AUTHENTICATION,
+                            algorithm,
+                            digest,
+                            pin,
+                            expected,
+                            stop=operation.reservation.stop,
                         )
                     held_or_read = ready.certificates
                     if held_or_read is None:

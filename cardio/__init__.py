@@ -1,6 +1,7 @@
-"""The Belgian identity card over PC/SC, and a virtual one; knows no HTTP and no UI.
+"""The Belgian identity card, real and virtual; knows no HTTP and no UI.
 
-This module touches nothing; readers are touched by `cardio.pcsc` alone.
+This module touches nothing; readers are touched by `cardio.pcsc`, PKCS#11 modules by
+`cardio.pkcs11` and `cardio.cryptoki`.
 """
 
 from cardio.beid.card import BeidCard

@@ -1,8 +1,8 @@
 """The card as a program sees it, whichever road leads to it; pure, no I/O here.
 
-`Card` is implemented by `cardio.beid.card` (APDUs through a reader) and `cardio.pkcs11`
-(another program's module). `CardSource` says which readers there are and opens the card
-in one of them.
+`Card` is implemented by `cardio.beid.card` (APDUs through a reader) and
+`cardio.pkcs11_card` (another program's module). `CardSource` says which readers there
+are and opens the card in one of them.
 """
 
 from __future__ import annotations
@@ -196,9 +196,12 @@ class Card(abc.ABC):
         digest: bytes,
         pin: Pin | None,
         expected: Expected,
+        *,
+        stop: threading.Event | None = None,
     ) -> bytes:
         """Sign a digest with one PIN, sent once; CardChanged before it is sent.
 
+        Raises Stopped, with no PIN asked or sent, when `stop` is set by then.
         Returns the raw signature: r||s, PKCS#1 v1.5 or PSS.
         """
 

@@ -166,6 +166,12 @@ class Stopped(Exception):
     """Nobody wants the result any more; raised between two commands."""
 
 
+def go_on(stop: threading.Event | None) -> None:
+    """Raise Stopped once `stop` is set."""
+    if stop is not None and stop.is_set():
+        raise Stopped
+
+
 class Attended(Wrapper):
     """A channel that somebody waits for: told of each piece read, stopped at will.
 
@@ -183,8 +189,7 @@ class Attended(Wrapper):
         self._progress = progress
 
     def transmit(self, apdu: Apdu) -> Response:
-        if self._stop is not None and self._stop.is_set():
-            raise Stopped
+        go_on(self._stop)
         response = self.inner.transmit(apdu)
         if self._progress is not None and apdu[1] == INS.READ_BINARY:
             self._progress(len(response.data))

@@ -35,7 +35,7 @@ from cardio.errors import (
     ServiceUnavailable,
 )
 from cardio.part10 import Feature, Keypad, keypad, parse_features
-from cardio.readers import ReaderState
+from cardio.readers import VIRTUAL_OF_WINDOWS, ReaderState
 from cardio.worker import Worker
 
 T = TypeVar("T")
@@ -53,7 +53,6 @@ _PNP = "\\\\?PnP?\\Notification"
 _HAS_PNP = sys.platform != "darwin"
 _LIMITED_MS = 2000
 _WAIT_MS = scard.INFINITE
-_IGNORED = ("Windows Hello",)
 #: Windows starts the service with the first reader and stops it after the last one
 #: went ("Smart Card Service start and stop behavior"): there no service is no reader.
 _STOPS_WITHOUT_READERS = sys.platform == "win32"
@@ -163,7 +162,11 @@ def _names(context: Any) -> list[str]:
         return []
     _check_readers(code)
     usable = (name for name in names if name.isascii() and name not in ("", _PNP))
-    return [name for name in dict.fromkeys(usable) if not name.startswith(_IGNORED)]
+    return [
+        name
+        for name in dict.fromkeys(usable)
+        if not name.startswith(VIRTUAL_OF_WINDOWS)
+    ]
 
 
 class _Pads:

@@ -234,34 +234,31 @@ class Token:
                 if refusal.code != CKR.USER_NOT_LOGGED_IN:
                     raise
 
-    def login(self, pin: bytearray | None) -> bool:
-        """C_Login, once; False for a wrong PIN."""
+    def login(self, pin: bytearray | None, *, for_key: bool = False) -> bool:
+        """C_Login, once; False for a wrong PIN.
+
+        `for_key` is the login that a key asks for between C_SignInit and C_Sign.
+        """
         with self.slot.meaning():
             try:
-                self._calls.login(self._handle, pin)
+                self._calls.login(self._handle, pin, context_specific=for_key)
             except Refused as refusal:
                 if refusal.code != CKR.PIN_INCORRECT:
                     raise
                 return False
         return True
 
-    def sign(
-        self,
-        key: PrivateKey,
-        mechanism: int,
-        data: bytes,
-        pss: tuple[int, int, int] | None,
-        pin: bytearray | None,
-    ) -> bytes:
-        """C_SignInit and C_Sign; a key that asks for it gets its login between them.
-
-        That is the PIN which C_Login has just found right, or asked for by itself.
-        """
+    def sign_init(
+        self, key: PrivateKey, mechanism: int, pss: tuple[int, int, int] | None
+    ) -> None:
+        """C_SignInit."""
         parameters = None if pss is None else PssParameters(*pss)
         with self.slot.meaning():
             self._calls.sign_init(self._handle, key.handle, mechanism, parameters)
-            if key.always_authenticate:
-                self._calls.login(self._handle, pin, context_specific=True)
+
+    def sign(self, data: bytes) -> bytes:
+        """C_Sign, of what C_SignInit chose."""
+        with self.slot.meaning():
             return self._calls.sign(self._handle, data)
 
     def logout(self) -> None:

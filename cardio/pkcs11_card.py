@@ -27,7 +27,7 @@ from cardio import tlv
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.beid.beside import Beside
 from cardio.card import Card, CardData, Expected, PinEntry, PinStatus
-from cardio.channel import Stopped, Transaction
+from cardio.channel import Stopped, Transaction, go_on
 from cardio.errors import (
     CardChanged,
     CardError,
@@ -50,12 +50,34 @@ T = TypeVar("T")
 LOGIN_SECONDS = 200.0
 
 
-class Pkcs11Card(Card):
-    """The token in one slot, seen through one session.
+class Signatures:
+    """How many signatures of one module are under way; from any thread.
 
-    `signing` is set while a signature is under way, when the module may be waiting for
-    a person.
+    While any is, the module may be waiting for a person.
     """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def begin(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self._count += 1
+
+    def end(self) -> None:
+        """Count one less."""
+        with self._lock:
+            self._count -= 1
+
+    @property
+    def under_way(self) -> bool:
+        """True while there is any."""
+        return self._count > 0
+
+
+class Pkcs11Card(Card):
+    """The token in one slot, seen through one session."""
 
     def __init__(
         self,
@@ -64,7 +86,7 @@ class Pkcs11Card(Card):
         *,
         official: bool,
         beside: Beside | None,
-        signing: threading.Event,
+        signatures: Signatures,
         stop: threading.Event | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
@@ -72,7 +94,7 @@ class Pkcs11Card(Card):
         self._token = token
         self._official = official
         self._beside = beside
-        self._signing = signing
+        self._signatures = signatures
         self._stop = stop
         self._progress = progress
         self._closed = False
@@ -101,11 +123,10 @@ class Pkcs11Card(Card):
         yield Transaction()
 
     def close(self) -> None:
-        """Close the session; what it was good for ends with it."""
+        """Close the session, as soon as the module's thread is free for it."""
         if not self._closed:
             self._closed = True
-            with suppress(CardError):
-                self._lane.run(self._token.close, CALL_SECONDS)
+            self._lane.leave(self._token.close)
 
     # --- recognition, files and certificates -----------------------------------------
 
@@ -227,12 +248,15 @@ class Pkcs11Card(Card):
         digest: bytes,
         pin: Pin | None,
         expected: Expected,
+        *,
+        stop: threading.Event | None = None,
     ) -> bytes:
         """Sign a digest with one login of its own; a PIN goes to C_Login once.
 
         Raises CardChanged, PinBlocked and UnsupportedCard before the login,
-        PinIncorrect, PinBlocked and PinEntryCancelled from it. A call that is too slow
-        goes on to its logout, and its signature is thrown away.
+        PinIncorrect, PinBlocked and PinEntryCancelled from it; Stopped once `stop` is
+        set, before the login and before C_Sign. A call that is too slow goes on to its
+        logout; what its dialog comes to is signed no more.
         """
         if not self.signs:
             raise UnsupportedCard(b"", f"applet {self.applet} is read only")
@@ -243,51 +267,75 @@ class Pkcs11Card(Card):
         if number is None:
             raise UnsupportedCard(b"", "this key signs nothing for anybody")
         # Whoever takes the copy out wipes it: the module's thread, if it gets that far.
+        # Wiped by the other one, the PIN would reach the card as a wrong one.
         copies = [None if pin is None else pin.digits()]
+        given_up = threading.Event()
+
+        def wanted() -> None:
+            go_on(stop)
+            go_on(given_up)
 
         def work() -> bytes:
-            secret = copies.pop()
             try:
-                return self._sign(
-                    number, how, algorithm.signature_size, secret, expected
-                )
+                secret = copies.pop()
+            except IndexError:
+                raise Stopped from None
+            try:
+                return self._sign(number, how, secret, expected, wanted)
             finally:
                 wipe(secret or bytearray())
-                self._signing.clear()
+                self._signatures.end()
 
-        self._signing.set()
+        self._signatures.begin()
         try:
-            return self._run(work, CALL_SECONDS if pin is not None else LOGIN_SECONDS)
-        finally:
-            for copy in copies:  # the thread was never free for it
-                wipe(copy or bytearray())
-                self._signing.clear()
+            signature = self._run(
+                work, CALL_SECONDS if pin is not None else LOGIN_SECONDS
+            )
+        except BaseException:
+            given_up.set()
+            with suppress(IndexError):  # the thread was never free for it
+                wipe(copies.pop() or bytearray())
+                self._signatures.end()
+            raise
+        if len(signature) != algorithm.signature_size:
+            raise CardUnreadable("a signature of the wrong size")
+        return signature
 
     def _sign(
         self,
         number: int,
         how: objects.Mechanism,
-        size: int,
         secret: bytearray | None,
         expected: Expected,
+        wanted: Callable[[], None],
     ) -> bytes:
-        """Check, log in, sign, log out; nothing of it twice."""
+        """Check, log in, sign, log out; nothing of it twice.
+
+        `wanted` raises Stopped when nobody waits any more.
+        """
         reader = self._check(how, expected)
         self._token.end_login()
+        wanted()
         try:
-            if not self._token.login(secret):
-                raise self._pin_incorrect()
+            self._log_in(secret)
             key = self._private_key(number)
-            signature = self._token.sign(key, how.number, how.data, how.pss, secret)
+            self._token.sign_init(key, how.number, how.pss)
+            if key.always_authenticate:
+                self._log_in(secret, for_key=True)
+            wanted()
+            signature = self._token.sign(how.data)
             self._keep_what_shows()
         except BaseException:
             with suppress(CardError):  # what ended the signature is the news
                 self._leave(reader)
             raise
         self._leave(reader)
-        if len(signature) != size:
-            raise CardUnreadable("a signature of the wrong size")
         return signature
+
+    def _log_in(self, secret: bytearray | None, *, for_key: bool = False) -> None:
+        """Log in once; for a key with the PIN that was found right just before."""
+        if not self._token.login(secret, for_key=for_key):
+            raise self._pin_incorrect()
 
     def _check(self, how: objects.Mechanism, expected: Expected) -> str | None:
         """Refuse what cannot be signed, before the login; return the PC/SC reader."""
@@ -336,8 +384,7 @@ class Pkcs11Card(Card):
                 self._beside.log_off(reader)
 
     def _run(self, work: Callable[[], T], seconds: float = CALL_SECONDS) -> T:
-        if self._stop is not None and self._stop.is_set():
-            raise Stopped
+        go_on(self._stop)
         return self._lane.run(work, seconds)
 
 

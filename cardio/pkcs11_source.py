@@ -16,14 +16,12 @@ from cardio.beid.beside import Beside
 from cardio.card import Card
 from cardio.errors import CardError, NoCard, NoReader, ServiceUnavailable
 from cardio.pkcs11 import CALL_SECONDS, Slot, Token, load
-from cardio.pkcs11_card import Pkcs11Card
+from cardio.pkcs11_card import Pkcs11Card, Signatures
 from cardio.pkcs11_objects import OFFICIAL_MANUFACTURER
-from cardio.readers import ReaderState
+from cardio.readers import VIRTUAL_OF_WINDOWS, ReaderState
 
 #: Seconds between two looks at the slots.
 LOOK_SECONDS = 1.0
-
-_IGNORED = ("Windows Hello",)
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,14 @@ class Pkcs11Cards:
         self._beside = beside
         self._hardware = hardware
         self._stays: dict[str, _Stay] = {}
-        self._signing = threading.Event()
+        self._signatures = Signatures()
 
     def readers(self) -> tuple[ReaderState, ...]:
         """Return the slots now; ServiceUnavailable, CardMute.
 
         While somebody may be typing a PIN in the module's dialog: as they were before.
         """
-        if not self._signing.is_set():
+        if not self._signatures.under_way:
             self._module.lane.run(self._look, CALL_SECONDS)
         return tuple(
             ReaderState(
@@ -90,7 +88,7 @@ class Pkcs11Cards:
             lane.run(lambda: self._open(name), CALL_SECONDS),
             official=self._module.manufacturer == OFFICIAL_MANUFACTURER,
             beside=self._beside,
-            signing=self._signing,
+            signatures=self._signatures,
             stop=stop,
             progress=progress,
         )
@@ -101,7 +99,9 @@ class Pkcs11Cards:
         """Return the slots by name; of several for one reader the one with a token."""
         found: dict[str, Slot] = {}
         for slot in self._module.slots():
-            if slot.name.startswith(_IGNORED) or (self._hardware and not slot.hardware):
+            if slot.name.startswith(VIRTUAL_OF_WINDOWS):
+                continue
+            if self._hardware and not slot.hardware:
                 continue
             known = found.get(slot.name)
             if known is None or (slot.present and not known.present):

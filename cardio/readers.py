@@ -7,6 +7,9 @@ from typing import Protocol
 
 from cardio.channel import Channel
 
+#: How the names of readers begin that hold no card which a person could insert.
+VIRTUAL_OF_WINDOWS = ("Windows Hello",)
+
 
 @dataclass(frozen=True)
 class ReaderState:

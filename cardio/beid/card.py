@@ -8,6 +8,7 @@ chapter 5) and the project's safety rules 1 to 6. INTERNAL AUTHENTICATE is built
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -25,7 +26,7 @@ from cardio.card import (
     PinEntry,
     PinStatus,
 )
-from cardio.channel import Apdu, Channel, FollowUp, Trace, Transaction
+from cardio.channel import Apdu, Channel, FollowUp, Trace, Transaction, go_on
 from cardio.errors import (
     CardChanged,
     CardError,
@@ -242,14 +243,17 @@ class BeidCard(Card):
         digest: bytes,
         pin: Pin | None,
         expected: Expected,
+        *,
+        stop: threading.Event | None = None,
     ) -> bytes:
         """Sign a digest with one PIN; the PIN goes to the card once, whatever happens.
 
         In one transaction: card data (and tries) as expected, else CardChanged and no
-        VERIFY; MSE, VERIFY, PSO with its GET RESPONSE, LOG OFF. Raises PinIncorrect,
-        PinBlocked, UnsupportedCard, CardUnreadable; without `pin` what the reader's
-        keypad says: PinEntryTimeout, PinEntryCancelled, PinFormat. Returns the raw
-        signature: r||s, PKCS#1 v1.5 or PSS. Never interrupt the thread that runs this.
+        VERIFY; MSE, VERIFY, PSO with its GET RESPONSE, LOG OFF. Raises Stopped before
+        VERIFY; PinIncorrect, PinBlocked, UnsupportedCard, CardUnreadable; without `pin`
+        what the reader's keypad says: PinEntryTimeout, PinEntryCancelled, PinFormat.
+        Returns the raw signature: r||s, PKCS#1 v1.5 or PSS. Never interrupt the thread
+        that runs this.
         """
         self._check_signs(expected)
         if key not in _SIGNING_KEYS:
@@ -266,6 +270,7 @@ class BeidCard(Card):
             if mse.sw in _NOT_ACTIVE:
                 raise CardNotActivated("the key is not active")
             self._expect_ok(INS.MSE, mse)
+            go_on(stop)  # another program may have kept the card for long
             command = typed.verify(pin)
             try:
                 self._send_pin(INS.VERIFY, command)

@@ -5,15 +5,20 @@ NOT RUN: the real module. See `tests.cardio.fake_official_module` for what is pl
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
 
 from agent import relyingparty as rp
+from agent.protocol import AuthenticateRequest
 from agent.ui import Login
 from cardio import pkcs11
 from cardio.beid.beside import Beside
@@ -173,6 +178,37 @@ async def test_fake_dialog_ends_are_typed_and_nothing_repeats(
     assert (fake.dialogs, fake.signed, fake.logged_in) == (1, 0, False)
 
 
+@pytest.mark.parametrize(("call", "dialogs"), [("logout", 0), ("login", 1)])
+async def test_fake_dialog_and_signature_do_not_come_after_the_request(
+    fake: FakeOfficialModule,
+    source: Pkcs11Cards,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    dialogs: int,
+) -> None:
+    """Cancelled before its dialog opened, or while it was open: nothing is signed."""
+    begun, go = threading.Event(), threading.Event()
+    really = getattr(fake, call)
+
+    def slowly(*given: Any, **named: Any) -> None:
+        begun.set()
+        assert go.wait(20)
+        really(*given, **named)
+
+    monkeypatch.setattr(fake, call, slowly)
+    async with agent(source, Person()) as running_agent:
+        request = asyncio.create_task(
+            running_agent.service.authenticate(PORTAL, AuthenticateRequest(NONCE), "en")
+        )
+        assert await asyncio.to_thread(begun.wait, 10)
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+        go.set()
+        async with asyncio.timeout(10):
+            await running_agent.service._reservations.idle()
+    assert (fake.dialogs, fake.signed, fake.logged_in) == (dialogs, 0, False)
+
+
 async def test_fake_tries_come_from_pcsc_beside_it(
     fake: FakeOfficialModule, tmp_path: Path
 ) -> None:
@@ -216,6 +252,17 @@ async def test_fake_card_pulled_is_removed(
     async with agent(source, Person()) as running_agent:
         answer = await running_agent.login()
     assert answer.body["code"] == "no-card"
+
+
+def test_fake_readers_of_windows_itself_are_left_out(
+    fake: FakeOfficialModule, source: Pkcs11Cards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can put a card into them, and the module lists them as slots."""
+    (slot,) = fake.get_slots()
+    windows = SimpleNamespace(**vars(slot))
+    windows.slot_description = "Windows Hello for Business 1"
+    monkeypatch.setattr(fake, "get_slots", lambda: [windows, slot])
+    assert [state.name for state in source.readers()] == [SLOT]
 
 
 def test_fake_card_pulled_or_swapped_under_an_open_session(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ from cardio.pkcs11_source import Pkcs11Cards
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.cardio import softhsm
+from tests.rig.pcscd import wait_until
 
 PERSONAS = ("adult-1.7", "adult")
 SHORT, LONG = 0.05, 10.0
@@ -418,17 +420,20 @@ def test_a_signature_that_never_began_in_time_never_comes(
 def test_a_login_given_up_goes_on_to_its_logout_with_its_pin(
     bench: Bench, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wiped in the middle, the PIN would reach the card as a wrong one."""
+    """Wiped in the middle, the PIN would reach the card as a wrong one.
+
+    Nothing is signed when it is right at last: nobody waits for that any more.
+    """
     release, ended = threading.Event(), threading.Event()
     login, logout = counted.login, counted.logout
 
-    def slow(session: int, pin: bytearray | None) -> None:
+    def slow(session: int, pin: bytearray | None, **which: bool) -> None:
         release.wait(LONG)
-        login(session, pin)
+        login(session, pin, **which)
 
     def last(session: int) -> None:
         logout(session)
-        if "sign" in counted.called:
+        if "login" in counted.called:
             ended.set()
 
     monkeypatch.setattr(counted, "login", slow)
@@ -443,7 +448,143 @@ def test_a_login_given_up_goes_on_to_its_logout_with_its_pin(
         assert bench.cards.readers() == known  # as before, while the login is open
         release.set()
         assert ended.wait(LONG)
-    assert counted.called == ["logout", "login", "sign", "logout"]
+    assert counted.called == ["logout", "login", "logout"]
+    assert logged_out(bench, 0)
+
+
+def sign_once(
+    card: Card,
+    stop: threading.Event | None = None,
+    *,
+    algorithm: SignatureAlgorithm = RS256,
+) -> bytes:
+    """Sign with a card that was recognised when it was opened."""
+    digest = bytes(algorithm.digest_size)
+    expected = Expected(card.card_data.chip_serial, None)
+    with pin() as secret:
+        return card.sign(
+            Key.AUTHENTICATION, algorithm, digest, secret, expected, stop=stop
+        )
+
+
+class Busy:
+    """Work that keeps the module's thread to itself until it is let go."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.release = threading.Event()
+        self._began = threading.Event()
+        self._lane = bench.cards._module.lane
+        self._caller = threading.Thread(target=self._lane.run, args=(self._work, LONG))
+        self._caller.start()
+        assert self._began.wait(LONG)
+
+    def _work(self) -> None:
+        self._began.set()
+        self.release.wait(LONG)
+
+    def wait_for_callers(self, count: int) -> None:
+        """Return when so many calls wait for the thread."""
+        wait_until(lambda: self._lane._calls.qsize() == count, "calls that wait")
+
+    def end(self) -> None:
+        """Let it go."""
+        self.release.set()
+        self._caller.join(LONG)
+
+
+def test_a_request_that_ended_while_the_module_was_busy_gets_no_login(
+    bench: Bench, counted: Counted
+) -> None:
+    """The person cancelled meanwhile: no PIN is asked or sent, the copy is wiped."""
+    stop = threading.Event()
+    with bench.open(0) as card:
+        card.recognise()
+        busy = Busy(bench)
+        with ThreadPoolExecutor(1) as pool:
+            signing = pool.submit(sign_once, card, stop)
+            busy.wait_for_callers(1)
+            stop.set()
+            busy.end()
+            with pytest.raises(Stopped):
+                signing.result(LONG)
+    assert "login" not in counted.called
+    assert not bench.cards._signatures.under_way
+
+
+def test_a_copy_of_the_pin_that_was_wiped_is_never_sent(
+    bench: Bench, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module's thread came just when its caller gave up: zeros would cost a try."""
+    late: list[Callable[[], bytes]] = []
+
+    def too_late(work: Callable[[], bytes], seconds: float) -> bytes:
+        late.append(work)
+        raise CardMute("given up")
+
+    lane = bench.cards._module.lane
+    with bench.open(0) as card:
+        card.recognise()
+        with monkeypatch.context() as patched:
+            patched.setattr(lane, "run", too_late)
+            with pytest.raises(CardMute):
+                sign_once(card)
+        with pytest.raises(Stopped):
+            lane.run(late[0], LONG)
+    assert counted.called == []
+    assert not bench.cards._signatures.under_way
+
+
+def test_a_request_that_ended_during_its_login_is_not_signed(
+    bench: Bench, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module's dialog was open then; its login is ended like any other."""
+    stop = threading.Event()
+    login = counted.login
+
+    def cancelled(session: int, pin: bytearray | None, **which: bool) -> None:
+        login(session, pin, **which)
+        stop.set()
+
+    monkeypatch.setattr(counted, "login", cancelled)
+    with bench.open(0) as card:
+        card.recognise()
+        with pytest.raises(Stopped):
+            sign_once(card, stop)
+    assert counted.called == ["logout", "login", "logout"]
+    assert logged_out(bench, 0)
+
+
+def test_readers_are_not_looked_at_while_one_of_two_cards_signs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one's end is not the second one's: its person may be typing a PIN."""
+    known = bench.cards.readers()
+    typing, release = threading.Event(), threading.Event()
+    with bench.open(0) as first, bench.open(1) as second:
+        check = second._check  # type: ignore[attr-defined]
+
+        def waiting(*checked: Any) -> Any:
+            typing.set()
+            release.wait(LONG)
+            return check(*checked)
+
+        monkeypatch.setattr(second, "_check", waiting)
+        for card in (first, second):
+            card.recognise()
+        busy = Busy(bench)
+        with ThreadPoolExecutor(2) as pool:
+            one = pool.submit(sign_once, first)
+            busy.wait_for_callers(1)
+            other = pool.submit(sign_once, second, algorithm=ES384)
+            busy.wait_for_callers(2)
+            busy.end()
+            assert len(one.result(LONG)) == 256
+            assert typing.wait(LONG)
+            monkeypatch.setattr("cardio.pkcs11_source.CALL_SECONDS", SHORT)
+            assert bench.cards.readers() == known
+            release.set()
+            assert len(other.result(LONG)) == 96
+    assert not bench.cards._signatures.under_way
 
 
 def test_a_pin_and_its_absence_are_not_mixed_up(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import threading
 
 import pytest
 from cryptography import x509
@@ -20,7 +21,7 @@ from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
 from cardio.beid.card import BeidCard
 from cardio.beid.pinpad import quirks
 from cardio.card import Expected
-from cardio.channel import Channel, Trace
+from cardio.channel import Apdu, Channel, Stopped, Trace
 from cardio.errors import (
     CardChanged,
     CardError,
@@ -354,6 +355,24 @@ def test_a_refused_key_never_sees_the_pin(
     )
     with pytest.raises(error):
         _sign(recorder, "1.8")
+    assert recorder.instructions() == [INS.GET_CARD_DATA, INS.MSE]
+
+
+def test_a_request_that_ended_meanwhile_costs_no_pin() -> None:
+    """Somebody cancelled while the card was asked: no VERIFY, and so no LOG OFF."""
+    stop = threading.Event()
+
+    def cancel(apdu: Apdu) -> bool:
+        if apdu[1] == INS.MSE:
+            stop.set()
+        return False
+
+    recorder = Recorder(Fault(virtual_channel(_profile("1.8")), cancel, "6F00"))
+    card = BeidCard(recorder)
+    expected = Expected(card.recognise().chip_serial, card.pin_status().tries_left)
+    recorder.sent.clear()
+    with Pin(bytearray(b"1234")) as pin, pytest.raises(Stopped):
+        card.sign(Key.AUTHENTICATION, ES384, _digest("1.8"), pin, expected, stop=stop)
     assert recorder.instructions() == [INS.GET_CARD_DATA, INS.MSE]
 
 
