@@ -1,62 +1,153 @@
-"""The card pulled out at every command of a request, over HTTP."""
+"""The card pulled out at every command of a request, over HTTP, and of a command."""
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from agent.settings import Settings
+from cardio.apdu import INS
+from cardio.beid.source import BeidCards
 from cardio.virtual.profile import load_profile
-from cardio.virtual.reader import DEFAULT_NAME
-from tests.agent.people import PORTAL, Agent, Person, running
-from tests.cardio.sweep import pulled
+from cardio.virtual.reader import VirtualReaders
+from tests.agent.commands import run_on
+from tests.agent.people import NONCE, PORTAL, Agent, Answer, running
+from tests.cardio.sweep import Struck, pulled
 
 SECONDS = 2.0
 ALLOWED = Settings(allowed_origins=frozenset({PORTAL}))
+LOST = pytest.mark.parametrize(
+    "lost", [True, False], ids=["command lost", "answer lost"]
+)
+BOTH = pytest.mark.parametrize("applet", ["1.7", "1.8"])
 
 
-async def _ask(agent: Agent, call: str) -> tuple[int, str | None]:
-    if call == "identity":
-        answer = await agent.identity("identity", "address", "photo")
-    elif call == "login":
-        answer = await agent.login()
-    else:
-        answer = await agent.call("GET", f"/v1/{call}")
-    body = answer.body
-    return answer.status, body.get("code") or body.get("card")
+async def _read_ahead(agent: Agent) -> Answer:
+    """Look, as a page does, and wait until what is read ahead has ended."""
+    answer = await agent.call("GET", "/v1/status")
+    for task in set(agent.service._ahead._tasks):
+        await task
+    return answer
 
 
-@pytest.mark.parametrize("lost", [True, False], ids=["command lost", "answer lost"])
-@pytest.mark.parametrize("call", ["identity", "login", "status"])
-@pytest.mark.parametrize("applet", ["1.7", "1.8"])
+Call = Callable[[Agent], Awaitable[Answer]]
+CALLS: dict[str, Call] = {
+    "identity": lambda agent: agent.identity("identity", "address", "photo"),
+    "chip": lambda agent: agent.identity("identity", challenge=NONCE),
+    "login": lambda agent: agent.login(),
+    "login, certificates held": lambda agent: agent.login(),
+}
+
+
+@LOST
+@BOTH
+@pytest.mark.parametrize("name", CALLS)
 async def test_a_card_pulled_at_any_command_of_a_request(
-    applet: str, call: str, lost: bool
+    applet: str, name: str, lost: bool
 ) -> None:
     """A typed error in time, no try lost, and the next request is answered.
 
-    After the last command of a request its answer may still be whole.
+    A login whose LOG OFF finds no card any more is a login all the same. The chip is
+    asked once at most.
     """
-    async with running("", settings=ALLOWED, person=Person()) as agent:
-        card = pulled(load_profile("adult", applet=applet))
+    async with running("", settings=ALLOWED) as agent:
         at = 0
         while True:
             at += 1
+            card = pulled(load_profile("adult", applet=applet))
+            agent.readers.insert(card)
+            if "held" in name:
+                await _read_ahead(agent)
+                assert agent.service.prepared()
+            card.arm(at, lost=lost)
+            began = time.monotonic()
+            answer = await CALLS[name](agent)
+            assert time.monotonic() - began < SECONDS
+            assert card.tries_left == 3
+            assert card.pins <= 1
+            assert card.wire.count(INS.INTERNAL_AUTHENTICATE) <= 1
+            if not card.struck or card.wire[-1] == INS.LOG_OFF:
+                assert answer.status == 200
+            else:
+                assert answer.status == 424
+                assert answer.body["code"] in {"card-removed", "no-card"}
+            if not card.struck:
+                break
+            await _put_back(agent, card)
+            assert (await agent.login()).status == 200
+            agent.readers.remove()
+        assert at > 2
+
+
+async def _put_back(agent: Agent, card: Struck) -> None:
+    card.arm(0, lost=False)
+    agent.readers.insert(card)
+
+
+@LOST
+@BOTH
+async def test_a_card_pulled_while_it_is_looked_at_or_read_ahead(
+    applet: str, lost: bool
+) -> None:
+    """The page is answered, nothing is held of the card, and a login works after it."""
+    async with running("", settings=ALLOWED) as agent:
+        at = 0
+        while True:
+            at += 1
+            card = pulled(load_profile("adult", applet=applet))
             agent.readers.insert(card)
             card.arm(at, lost=lost)
             began = time.monotonic()
-            status, code = await _ask(agent, call)
+            assert (await _read_ahead(agent)).status == 200
             assert time.monotonic() - began < SECONDS
-            if card.seen < at:
+            assert agent.service.prepared() is not card.struck
+            if not card.struck:
                 break
-            gone = {"card-removed", "no-card", "none"}
-            # LOG OFF comes after the signature, and reading ahead after the status.
-            assert code in gone or (status == 200 and call != "identity")
-            assert card.tries_left == 3
-            card.arm(0, lost=False)
-            agent.readers.remove()
-            agent.readers.insert(card)
+            await _put_back(agent, card)
             assert (await agent.login()).status == 200
+            assert card.tries_left == 3
             agent.readers.remove()
-        assert at > 1
-        assert agent.readers.readers()[0].name != DEFAULT_NAME
+        assert at > 4
+
+
+@LOST
+@BOTH
+def test_a_card_pulled_at_any_command_of_a_verification(
+    applet: str,
+    lost: bool,
+    ca: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One sentence in time, exit code 1; with the card back it is judged."""
+    readers = VirtualReaders()
+
+    def verify() -> int:
+        options = ("--json", "--ca", ca)
+        return run_on(BeidCards(readers), monkeypatch, "verify", *options)
+
+    at = 0
+    while True:
+        at += 1
+        card = pulled(load_profile("adult", applet=applet))
+        readers.insert(card)
+        card.arm(at, lost=lost)
+        began = time.monotonic()
+        code = verify()
+        assert time.monotonic() - began < SECONDS
+        assert card.wire.count(INS.INTERNAL_AUTHENTICATE) <= 1
+        shown = capsys.readouterr()
+        if not card.struck:
+            assert (code, json.loads(shown.out)["valid"]) == (0, True)
+            break
+        assert (code, shown.out) == (1, "")
+        assert "taken out" in shown.err
+        card.arm(0, lost=False)
+        readers.insert(card)
+        assert verify() == 0
+        assert json.loads(capsys.readouterr().out)["valid"] is True
+        readers.remove()
+    assert at > 20
