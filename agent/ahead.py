@@ -58,12 +58,6 @@ class ReadAhead:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def prepared(self) -> bool:
-        """Tell whether what a login needs was read of some card that is in."""
-        return any(
-            self._monitor.held(stay_of(found)) for found in self._monitor.found()
-        )
-
     def look_first(self) -> None:
         """Recognise what was put in, and read what logins will need of it."""
         self._start(self._look_first())

@@ -401,10 +401,6 @@ class AgentService:
 
         return report
 
-    def prepared(self) -> bool:
-        """Tell whether what a login needs was read of some card that is in."""
-        return self._ahead.prepared()
-
     # --- reader and card -------------------------------------------------------------
 
     @asynccontextmanager

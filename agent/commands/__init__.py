@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.commands.reasons import Words, in_words
+from agent.commands.reasons import Located, Words, in_words
 from agent.texts import text
 
 if TYPE_CHECKING:
     from cardio.card import CardSource
-    from cardio.virtual.profile import Profile
+    from cardio.virtual.profile import Profile, ProfileError
     from cardio.virtual.vpcd import VpcdUnavailable
 
 
@@ -110,7 +109,7 @@ def _pkcs11(path: str) -> CardSource:
     if not found:
         raise Failure("cli-pkcs11-none")
     if not found[0].is_file():
-        raise Usage("cli-pkcs11", reason=f"{found[0]}: {os.strerror(errno.ENOENT)}")
+        raise Usage("cli-pkcs11", reason=Located(found[0], Words("reason-not-found")))
     try:
         from cardio.beid.beside import Beside
         from cardio.pcsc import PcscReaders
@@ -138,7 +137,7 @@ def virtual_profile(
     name: str | Path | None, *, applet: str | None = None, pin: str | None = None
 ) -> Profile:
     """Return the card of a persona or folder; Usage where there is none like that."""
-    from cardio.virtual.personas import DEFAULT_PERSONA, PERSONAS
+    from cardio.virtual.personas import DEFAULT_PERSONA
     from cardio.virtual.profile import (
         ImpossibleApplet,
         ProfileError,
@@ -152,15 +151,22 @@ def virtual_profile(
     try:
         return load_profile(name or DEFAULT_PERSONA, applet=applet, pin=pin)
     except UnknownPersona as error:
-        known = ", ".join(PERSONAS)
-        raise Usage("cli-persona", value=repr(error.name), known=known) from None
+        raise Usage("cli-persona", value=repr(error.name)) from None
     except ImpossibleApplet as error:
         possible = ", ".join(error.possible)
         raise Usage(
             "cli-applet", card=error.name, applet=error.applet, possible=possible
         ) from None
     except ProfileError as error:
-        raise Usage("cli-virtual", reason=error) from None
+        raise Usage("cli-virtual", reason=_problem_of(error)) from None
+
+
+def _problem_of(error: ProfileError) -> object:
+    """Return what is wrong with a card folder, to be said in any language."""
+    if error.place is None or not error.problem:
+        return error
+    words = Words(f"folder-{error.problem}", error.values)
+    return Located(error.place, words)
 
 
 def wake_the_service() -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.texts import text
@@ -23,22 +24,30 @@ _KEYS = {
     errno.EISDIR: "reason-folder",
     errno.ECONNREFUSED: "reason-nobody-listens",
     errno.EBADF: "reason-closed",
+    errno.EEXIST: "reason-exists",
+    errno.ENAMETOOLONG: "reason-name-too-long",
+    errno.EHOSTUNREACH: "reason-unreachable",
+    errno.ENETUNREACH: "reason-unreachable",
+    errno.ECONNRESET: "reason-hung-up",
+    errno.EPIPE: "reason-hung-up",
+    errno.ETIMEDOUT: "reason-no-answer",
 }
 
 
 @dataclass(frozen=True)
 class Words:
-    """A sentence's part that the catalogues have."""
+    """A sentence's part that the catalogues have, with the values that fill it."""
 
     key: str
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Located:
-    """A file or folder and what the system says of it."""
+    """A file or folder and what the system, or the catalogues, say of it."""
 
     path: Path
-    error: OSError
+    problem: OSError | Words
 
 
 def in_words(value: object, lang: str) -> object:
@@ -47,9 +56,9 @@ def in_words(value: object, lang: str) -> object:
     An error keeps its own text, in which the system's words are replaced by ours.
     """
     if isinstance(value, Words):
-        return text(value.key, lang)
+        return text(value.key, lang, **value.values)
     if isinstance(value, Located):
-        return f"{value.path}: {in_words(value.error, lang)}"
+        return f"{value.path}: {in_words(value.problem, lang)}"
     if not isinstance(value, Exception):
         return value
     system = _system_error(value)
@@ -72,5 +81,7 @@ def _system_error(error: Exception) -> OSError | None:
 def _ours(error: OSError, lang: str) -> str:
     if isinstance(error, socket.gaierror):
         return text("reason-unknown-host", lang)
+    if isinstance(error, TimeoutError):  # a socket's own has no number
+        return text("reason-no-answer", lang)
     key = _KEYS.get(error.errno or 0)
     return text(key, lang) if key else error.strerror or str(error)

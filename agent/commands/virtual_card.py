@@ -19,6 +19,9 @@ from agent.commands import (
     vpcd_failure,
     wake_the_service,
 )
+from agent.commands.reasons import Located, Words
+from agent.texts import text
+from cardio.virtual.counters import DamagedCounters
 from cardio.virtual.faults import FAULTS
 from cardio.virtual.maker import CardMaker
 from cardio.virtual.personas import CATALOGUE
@@ -26,11 +29,20 @@ from cardio.virtual.playable import PlayableCard
 from cardio.virtual.profile import Profile
 from cardio.virtual.vpcd import VpcdUnavailable, insert_into_vpcd
 
+#: Options that say which card to play and how; a list plays none.
+_OF_A_CARD = (
+    "persona", "files", "applet", "pin", "state", "strict", "fault", "speed", "panel"
+)  # fmt: skip
+
 
 def main(options: argparse.Namespace) -> int:
     """Play the card until SIGTERM or Ctrl-C pulls it out."""
     if options.list:
-        return _list(as_json=options.json)
+        if any(vars(options)[name] for name in _OF_A_CARD):
+            raise Usage("cli-list-alone")
+        return _list(options.lang, as_json=options.json)
+    if options.json:
+        raise Usage("cli-json-list")
     maker = CardMaker(options.strict, options.speed == "real", options.state)
     profile = _profile(options)
     card = _card(options, maker, profile)
@@ -78,11 +90,14 @@ def _card(
 ) -> PlayableCard:
     try:
         return maker.make(profile, options.fault)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise Failure("cli-state", reason=error) from None
+    except DamagedCounters as error:
+        located = Located(error.path, Words("reason-damaged"))
+        raise Failure("cli-state", reason=located) from None
 
 
-def _list(*, as_json: bool) -> int:
+def _list(lang: str, *, as_json: bool) -> int:
     rows = [
         {
             "name": persona.name,
@@ -93,13 +108,13 @@ def _list(*, as_json: bool) -> int:
         }
         for persona in CATALOGUE.values()
     ]
-    faults = [{"name": name, "summary": summary} for name, summary in FAULTS.items()]
+    faults = [{"name": name, "summary": text(f"fault-{name}", lang)} for name in FAULTS]
     if as_json:
         answer(json.dumps({"personas": rows, "faults": faults}, ensure_ascii=False))
         return 0
     width = max(map(len, CATALOGUE))
     for persona in CATALOGUE.values():
         answer(f"{persona.name:{width}} applet {', '.join(persona.applets)}")
-    for name, summary in FAULTS.items():
-        answer(f"--fault {name:{width}} {summary}")
+    for fault in faults:
+        answer("--fault {name:{width}} {summary}".format(**fault, width=width))
     return 0

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from agent.texts import text
+from cardio.virtual.counters import DamagedCounters
 from cardio.virtual.faults import FAULTS, Fault
 from cardio.virtual.faulty import FaultyCard
 from cardio.virtual.maker import CardMaker
@@ -46,7 +48,7 @@ def _refusing() -> Iterator[None]:
     """Refuse what the folder of the counters does not let us do."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, DamagedCounters) as error:
         raise Refused(f"the card's counters cannot be kept: {error}") from None
 
 
@@ -119,7 +121,7 @@ class Desk:
             "maxTries": MAX_TRIES,
             "fault": None if fault is None else {"name": fault.name, "at": fault.at},
             "personas": list(CATALOGUE),
-            "faults": FAULTS,
+            "faults": {name: text(f"fault-{name}", "en") for name in FAULTS},
             "trace": trace,
         }
 

@@ -13,6 +13,14 @@ from cardio.virtual.settings import MAX_TRIES, is_pin
 from cardio.virtual.storage import write_json
 
 
+class DamagedCounters(ValueError):
+    """The file `path` holds no counters."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is damaged")
+        self.path = path
+
+
 @dataclass
 class Counters:
     """Tries left, INTERNAL AUTHENTICATE calls, and the PIN that was chosen.
@@ -36,7 +44,7 @@ class FileCounters(Counters):
     personalised with. Deleting the file makes the card as new.
 
     Raises OSError when the folder or the file in it cannot be read and written,
-    ValueError when the file is damaged.
+    DamagedCounters when the file is damaged.
     """
 
     def __init__(self, folder: Path, chip_serial: bytes) -> None:
@@ -54,11 +62,11 @@ class FileCounters(Counters):
             tries, calls = stored["tries"], stored["authentications"]
             pin = stored.get("pin")
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ValueError(f"{self._path} is damaged") from error
+            raise DamagedCounters(self._path) from error
         if not (_is_count(calls) and (tries is None or _is_count(tries, MAX_TRIES))):
-            raise ValueError(f"{self._path} is damaged")
+            raise DamagedCounters(self._path)
         if pin is not None and not (isinstance(pin, str) and is_pin(pin)):
-            raise ValueError(f"{self._path} is damaged")
+            raise DamagedCounters(self._path)
         self.tries, self.authentications, self.pin = tries, calls, pin
 
     def save(self) -> None:

@@ -7,23 +7,21 @@ first one unless N is given. `cardio.virtual.faulty` plays them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Each fault by its name, with what happens.
-FAULTS: Mapping[str, str] = {
-    "removed": "the card is pulled out before it answers",
-    "mute": "no answer until the card is reset or pulled out",
-    "garbage": "one answer that has no form",
-    "slow": "from there on every answer comes a second late",
-    "wrong-sw": "one command is refused with 6F00, which no manual gives",
-    "flipped-bit": "one bit of the next file that is read is wrong, and stays so",
-    "wrong-rrn-signature": "the signature over the identity file is wrong",
-    "other-photo": "the photo is another card's",
-    "eeprom-error": "one answer 6581, then none until the card is reset",
-    "reset": "another program resets the card: rights and selection are gone",
-    "swapped": "the card is pulled out and another person's put in",
-}
+FAULTS = (
+    "removed",  # pulled out before it answers
+    "mute",  # no answer until it is reset or pulled out
+    "garbage",  # one answer that has no form
+    "slow",  # from there on every answer comes a second late
+    "wrong-sw",  # one command is refused with 6F00, which no manual gives
+    "flipped-bit",  # one bit of the next file that is read is wrong, and stays so
+    "wrong-rrn-signature",  # the signature over the identity file is wrong
+    "other-photo",  # the photo is another card's
+    "eeprom-error",  # one answer 6581, then none until it is reset
+    "reset",  # another program resets it: rights and selection are gone
+    "swapped",  # pulled out, and another person's put in
+)
 
 _FORM = re.compile(r"([a-z-]+)(?::([1-9][0-9]{0,5}))?", re.ASCII)
 

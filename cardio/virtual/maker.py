@@ -28,7 +28,7 @@ class CardMaker:
     _counters: dict[bytes, Counters] = field(default_factory=dict)
 
     def make(self, profile: Profile, fault: Fault | None = None) -> PlayableCard:
-        """Return the card; OSError and ValueError where `state` cannot be used."""
+        """Return the card; OSError, DamagedCounters where `state` cannot be used."""
         card: PlayableCard = FaultyCard(self._bare(profile), fault, make=self._bare)
         return TimedCard(card) if self.real_speed else card
 

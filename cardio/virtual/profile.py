@@ -237,7 +237,9 @@ def _from_folder(folder: Path, wanted: str | None, pin: str | None) -> Profile:
     }
     settings = folder / "card.toml"
     if not files and not settings.exists():
-        raise ProfileError(f"{folder}: no card.toml and none of a card's files")
+        raise ProfileError(
+            "no card.toml and none of a card's files", folder, "no-files"
+        )
     card = CardSettings(settings)
     applet = card.applet()
     if wanted not in (None, applet.version):
@@ -269,13 +271,24 @@ def _key(path: Path, applet: Applet) -> pki.PrivateKey:
         raise
     except (ValueError, TypeError) as error:
         raise ProfileError(
-            f"{path}: no RSA or EC key in PEM without password"
+            "no RSA or EC key in PEM without password", path, "no-key"
         ) from error
     if applet.is_1_8 != isinstance(key, ec.EllipticCurvePrivateKey):
-        kind = "an EC" if applet.is_1_8 else "an RSA"
-        raise ProfileError(f"{path}: applet {applet.version} has {kind} key here")
+        kind = "EC" if applet.is_1_8 else "RSA"
+        raise ProfileError(
+            f"applet {applet.version} takes an {kind} key here",
+            path,
+            "key-kind",
+            applet=applet.version,
+            kind=kind,
+        )
     if applet.is_1_8 and key.key_size not in CHIP_ALGORITHMS:
-        raise ProfileError(f"{path}: the card has EC keys of 256, 384, 512 or 521 bits")
+        sizes = ", ".join(map(str, CHIP_ALGORITHMS))
+        raise ProfileError(
+            f"EC keys of a card have one of {sizes} bits", path, "key-size", sizes=sizes
+        )
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size > 2048:
-        raise ProfileError(f"{path}: the card has RSA keys of up to 2048 bits")
+        raise ProfileError(
+            "RSA keys of a card have up to 2048 bits", path, "key-long", limit=2048
+        )
     return key

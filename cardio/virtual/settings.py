@@ -17,9 +17,26 @@ _MAX_FILE = 0x8000
 
 
 class ProfileError(ValueError):
-    """A card that cannot be played: the message names the file and its problem."""
+    """A card that cannot be played: the message names the file and its problem.
+
+    For a message in another language `problem` names what is wrong with the file or
+    folder `place`, with `values` that belong to it; the problem is empty where the
+    cause, an OSError, says it.
+    """
 
     code = "bad-card-folder"
+
+    def __init__(
+        self,
+        message: str,
+        place: Path | None = None,
+        problem: str = "",
+        **values: object,
+    ) -> None:
+        super().__init__(message if place is None else f"{place}: {message}")
+        self.place = place
+        self.problem = problem
+        self.values = values
 
 
 def read_file(path: Path) -> bytes:
@@ -27,9 +44,11 @@ def read_file(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ProfileError(f"{path}: {error.strerror}") from error
+        raise ProfileError(str(error.strerror), path) from error
     if len(data) > _MAX_FILE:
-        raise ProfileError(f"{path}: longer than {_MAX_FILE} bytes")
+        raise ProfileError(
+            f"longer than {_MAX_FILE} bytes", path, "too-long", limit=_MAX_FILE
+        )
     return data
 
 
@@ -49,19 +68,20 @@ class CardSettings:
         try:
             self._members = tomllib.loads(read_file(path).decode())
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise self._wrong(f"is no TOML: {error}") from error
+            raise ProfileError(
+                f"is no TOML: {error}", path, "no-toml", detail=error
+            ) from error
         for name in self._members.keys() - {"applet", "atr", "pin", "tries"}:
             _log.warning("%s: %s is not known and has no effect", path, name)
-
-    def _wrong(self, problem: str) -> ProfileError:
-        return ProfileError(f"{self._path}: {problem}")
 
     def applet(self) -> Applet:
         """The applet; 1.8 when not said."""
         version = self._members.get("applet", "1.8")
         if not isinstance(version, str) or version not in APPLETS:
             known = ", ".join(f'"{name}"' for name in APPLETS)
-            raise self._wrong(f"applet has to be one of {known}")
+            raise ProfileError(
+                f"applet has to be one of {known}", self._path, "applet", known=known
+            )
         return APPLETS[version]
 
     def atr(self, applet: Applet) -> bytes:
@@ -74,19 +94,30 @@ class CardSettings:
         except ValueError:
             atr = b""
         if not 2 <= len(atr) <= 33 or atr[0] not in (0x3B, 0x3F):
-            raise self._wrong("atr has to be 2 to 33 bytes in hex, from 3B or 3F on")
+            raise ProfileError(
+                "atr has to be 2 to 33 bytes in hex, from 3B or 3F on",
+                self._path,
+                "atr",
+            )
         return atr
 
     def pin(self) -> str:
         """The test PIN; 1234 when not said."""
         pin = self._members.get("pin", DEFAULT_PIN)
         if not isinstance(pin, str) or not is_pin(pin):
-            raise self._wrong("pin has to be 4 to 12 digits in quotes")
+            raise ProfileError(
+                "pin has to be 4 to 12 digits in quotes", self._path, "pin"
+            )
         return pin
 
     def tries(self) -> int:
         """The tries left; 3 when not said."""
         tries = self._members.get("tries", MAX_TRIES)
         if type(tries) is not int or not 0 <= tries <= MAX_TRIES:
-            raise self._wrong(f"tries has to be a number from 0 to {MAX_TRIES}")
+            raise ProfileError(
+                f"tries has to be a number from 0 to {MAX_TRIES}",
+                self._path,
+                "tries",
+                limit=MAX_TRIES,
+            )
         return tries

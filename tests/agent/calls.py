@@ -11,7 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent.monitor import stay_of
+from agent.service import AgentService
+
 PORTAL = "https://portal.example"
+
+
+def prepared(service: AgentService) -> bool:
+    """Tell whether what a login needs was read of some card that is in.
+
+    Nothing outside tells it, since it shows in nothing but fewer commands.
+    """
+    monitor = service._monitor
+    return any(monitor.held(stay_of(found)) for found in monitor.found())
 
 
 class Call(threading.Thread):

@@ -230,7 +230,7 @@ def test_what_may_be_the_last_try_needs_a_step_of_its_own(
     os.write(keys, b"n\n")
     assert cli.main(CHANGE) == 1
     shown = capsys.readouterr().out
-    assert "cannot see how many tries are left" in shown
+    assert "how many tries are left cannot be seen" in shown
     assert shown.count("[y/n] ") == 1
     assert card.count(INS.CHANGE_REFERENCE_DATA) == 0
     os.write(keys, b"y\ny\n")
@@ -327,7 +327,7 @@ def test_keys_that_only_verify_are_said_before_any_question(
     assert cli.main(CHANGE) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "use another reader" in shown.err
+    assert "Use another card reader" in shown.err
 
 
 @pytest.mark.parametrize("applet", ["1.0", "1.1"])

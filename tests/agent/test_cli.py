@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from agent import certs, cli, host, texts, tls
+from agent import certs, cli, commands, host, texts, tls
 from agent.commands import Failure, virtual_card
 from agent.instance import Instance
 from agent.unblocking import blocked_key
@@ -318,7 +318,7 @@ def test_run_second_run_and_quit(tmp_path: Path) -> None:
         assert agent.process.wait(20) == 0
     gone = run("quit", *folder)
     assert gone.returncode == 1
-    assert "No agent runs" in gone.stderr
+    assert "No eID agent runs" in gone.stderr
 
 
 def test_a_killed_agent_leaves_no_lock(tmp_path: Path) -> None:
@@ -516,10 +516,10 @@ def test_the_command_lines_own_tables_are_those_of_the_program() -> None:
 @pytest.mark.parametrize(
     ("lang", "words"),
     [
-        ("nl", "Er draait geen agent"),
-        ("fr", "Aucun agent ne tourne"),
-        ("de", "Kein Agent läuft"),
-        ("en", "No agent runs"),
+        ("nl", "Er draait geen eID-agent"),
+        ("fr", "Aucun agent eID ne tourne"),
+        ("de", "läuft kein eID-Agent"),
+        ("en", "No eID agent runs"),
     ],
 )
 @pytest.mark.parametrize("source", ["option", "locale"])
@@ -731,7 +731,7 @@ def test_a_virtual_card_wakes_the_service_before_it_looks_for_its_reader(
                 stack.callback(hang_up.join)
                 return ()
 
-        monkeypatch.setattr(virtual_card, "card_source", lambda _: Sleeping())
+        monkeypatch.setattr(commands, "card_source", lambda _: Sleeping())
         for number in (signal.SIGTERM, signal.SIGINT):
             stack.callback(signal.signal, number, signal.getsignal(number))
         place = f"127.0.0.1:{port.getsockname()[1]}"

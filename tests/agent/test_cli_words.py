@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from agent.commands import Usage, virtual_profile
 from agent.commands.card import choose
 from agent.commands.documents import document_type
 from agent.commands.reasons import Located, Words, in_words
@@ -20,6 +22,7 @@ from cardio.beid.identity import DOCUMENT_TYPES
 from cardio.beid.source import BeidCards
 from cardio.errors import SeveralReaders
 from cardio.virtual.card import VirtualCard
+from cardio.virtual.pki import dump_key
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.program import run, started
@@ -42,7 +45,7 @@ from tests.agent.program import run, started
         ),
         (
             ["demo", "--card", "virtual:kids", "--persona", "adult"],
-            "Noem de persona één keer",
+            "Kies de persona één keer",
         ),
     ],
 )
@@ -72,13 +75,79 @@ def test_the_systems_words_are_replaced(number: int, lang: str) -> None:
         assert said in own
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EEXIST, "bestaat al"),
+        (errno.ETIMEDOUT, "geen antwoord"),
+        (errno.EHOSTUNREACH, "die computer is niet bereikbaar"),
+        (errno.ENAMETOOLONG, "de naam is te lang"),
+    ],
+)
+def test_rarer_words_of_the_system_too(number: int, words: str) -> None:
+    """A socket's time-out, which has no number, is one of them."""
+    assert in_words(OSError(number, os.strerror(number)), "nl") == words
+    assert in_words(TimeoutError("timed out"), "nl") == "geen antwoord"
+
+
+def test_a_state_that_is_a_file_is_said_in_dutch(tmp_path: Path) -> None:
+    """A folder cannot be made in its place."""
+    (tmp_path / "file").touch()
+    state = ("--state", str(tmp_path / "file"))
+    said = run("virtual-card", *state, "--lang", "nl").stderr
+    assert "(bestaat al)" in said
+
+
+#: What a folder holds that no card has, by the key of what is said of it.
+WRONG_FOLDERS: dict[str, dict[str, bytes]] = {
+    "no-files": {},
+    "no-toml": {"card.toml": b"applet ="},
+    "applet": {"card.toml": b'applet = "2"'},
+    "atr": {"card.toml": b'atr = "00"'},
+    "pin": {"card.toml": b"pin = 1234"},
+    "tries": {"card.toml": b"tries = 4"},
+    "too-long": {"photo.jpg": bytes(0x8001)},
+    "no-key": {"card.toml": b"", "basic.key": b"none"},
+    "key-kind": {"card.toml": b'applet = "1.7"', "basic.key": b"EC 384"},
+    "key-size": {"card.toml": b"", "basic.key": b"EC 224"},
+    "key-long": {"card.toml": b'applet = "1.7"', "basic.key": b"RSA 3072"},
+}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("problem", WRONG_FOLDERS)
+def test_what_is_wrong_with_a_card_folder_is_said_in_the_language(
+    problem: str, lang: str, tmp_path: Path
+) -> None:
+    """With the file's name in front; nothing is left to fill in."""
+    place = tmp_path
+    for name, content in WRONG_FOLDERS[problem].items():
+        place = tmp_path / name
+        kind, _, bits = content.decode("latin-1").partition(" ")
+        key = _key(kind, bits) if kind in {"EC", "RSA"} else content
+        place.write_bytes(key)
+    with pytest.raises(Usage) as caught:
+        virtual_profile(tmp_path)
+    said = caught.value.sentence(lang)
+    own = catalogue(lang)[f"folder-{problem}"]
+    assert f"{place}: {own.partition('{')[0]}" in said
+    assert "{" not in said
+
+
+def _key(kind: str, bits: str) -> bytes:
+    if kind == "RSA":
+        return dump_key(rsa.generate_private_key(65537, int(bits)))
+    curves = {"384": ec.SECP384R1(), "224": ec.SECP224R1()}
+    return dump_key(ec.generate_private_key(curves[bits]))
+
+
 def test_what_has_no_words_of_ours_is_said_as_it_is() -> None:
     """Rare errors of the system, and values that are no errors."""
     assert in_words(OSError(errno.ELOOP, "a loop"), "nl") == "a loop"
     assert str(in_words(ValueError("odd"), "nl")) == "odd"
     assert in_words(7, "nl") == 7
     assert in_words(socket.gaierror(-2, "?"), "en") == "that computer is not known"
-    assert in_words(Words("reason-hung-up"), "en") == "the reader hung up"
+    assert in_words(Words("reason-hung-up"), "en") == "the other side hung up"
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

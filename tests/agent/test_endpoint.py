@@ -165,6 +165,8 @@ BAD_BODIES = [
     b'{"include":["identity"],"purpose":NaN}',
     b'{"include":["identity"],"purpose":""}',
     b'{"include":["identity"],"purpose":"' + b"x" * 201 + b'"}',
+    # In NFC each of these letters is two: 400 characters.
+    b'{"include":["identity"],"purpose":"' + "\u0958".encode() * 200 + b'"}',
     b'{"include":["identity"],"purpose":"a\\nb"}',
     b'{"include":["identity"],"purpose":"a\\u202eb"}',
     b'{"include":["identity"],"purpose":"a\\u200bb"}',

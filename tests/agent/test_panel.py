@@ -372,9 +372,8 @@ def test_sigterm_while_a_card_is_on_its_way() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pcsc-lite's socket")
-@pytest.mark.parametrize("panel", [("--panel",), ()])
 def test_a_service_that_waits_to_be_called_is_woken(
-    panel: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """systemd starts pcscd, and with it the virtual reader, at the first call."""
     pytest.importorskip("smartcard")
@@ -386,7 +385,9 @@ def test_a_service_that_waits_to_be_called_is_woken(
         service.settimeout(SOON)
         nobody.bind(("127.0.0.1", 0))  # nobody else takes this port meanwhile
         port = nobody.getsockname()[1]
-        with started("virtual-card", *panel, "--vpcd", f"127.0.0.1:{port}") as program:
+        with started(
+            "virtual-card", "--panel", "--vpcd", f"127.0.0.1:{port}"
+        ) as program:
             service.accept()[0].close()
             service.close()
             assert program.process.wait(SOON) == 1

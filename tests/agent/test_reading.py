@@ -28,6 +28,7 @@ from cardio.channel import Apdu
 from cardio.files import EF
 from cardio.virtual.profile import Profile, load_profile
 from cardio.virtual.reader import VirtualReaders
+from tests.agent.calls import prepared
 from tests.agent.people import PORTAL, Agent, running
 from tests.rig.transcript import RecordedCard
 
@@ -112,7 +113,7 @@ async def _ready(agent: Agent) -> None:
     """Let the page look, and wait until what it will need was read ahead."""
     assert (await agent.call("GET", "/v1/status")).body["card"] == "present"
     async with asyncio.timeout(5):
-        while not agent.service.prepared():
+        while not prepared(agent.service):
             await asyncio.sleep(0)
 
 
@@ -134,7 +135,7 @@ async def test_nothing_is_read_ahead_for_a_page_without_grant() -> None:
     """Its status call does not touch the card."""
     async with running("adult") as agent:
         assert (await agent.call("GET", "/v1/status")).body["origin"] == "ask"
-        assert not agent.service.prepared()
+        assert not prepared(agent.service)
         assert agent.cards[0].exchanges == []
 
 
@@ -144,7 +145,7 @@ async def test_a_holders_certificate_goes_with_the_card() -> None:
         await _ready(agent)
         agent.readers.remove()
         async with asyncio.timeout(5):
-            while agent.service.prepared():
+            while prepared(agent.service):
                 await asyncio.sleep(0)
         agent.readers.insert(RecordedCard(load_profile("foreigner")))
         token = (await agent.login()).body

@@ -235,6 +235,25 @@ def test_foreign_text_is_one_harmless_line(text: str, shown: str) -> None:
     assert '"' not in quoted(text + '"')
 
 
+#: Other words for what has one name in each language: reader, try, agent, to log in.
+SYNONYMS = {
+    "nl": r"\blezers?\b|\bkans(en)?\b|(dit|het) programma\b|inloggen|\bsite\b",
+    "fr": r"lecteurs?\b(?! de cartes)|tentative|(ce|le) programme\b|vous identifi",
+    "de": r"lesegerät|(dieses|das) programm\b|einloggen|pin-code",
+    "en": r"(?<!card )readers?\b|attempt|(this|the) program\b|sign in|pin code",
+}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_sentence_is_short_and_its_words_are_the_same_everywhere(lang: str) -> None:
+    """At most 22 words up to a mark that ends a thought; a name is one word."""
+    for key, said in catalogue(lang).items():
+        bare = re.sub(r"--reader|{\w+}|\([^)]*\)|https?://\S+", "x", said)
+        assert not re.search(SYNONYMS[lang], bare.lower()), (lang, key)
+        for part in re.split(r"[.;:?!] ", bare):
+            assert len(part.split()) <= 22, (lang, key, part)
+
+
 def test_catalogues_are_complete_and_alike() -> None:
     """Four languages, the same keys, the same placeholders."""
     reference = catalogue("en")

@@ -19,6 +19,7 @@ from cardio.beid.source import BeidCards
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
+from tests.agent.calls import prepared
 from tests.agent.fake_cards import FakeGenuineCard
 from tests.agent.people import NONCE, PORTAL, Person
 from tests.rig.transcript import RecordedCard
@@ -126,7 +127,7 @@ async def test_where_test_cards_count_no_other_is_read_ahead() -> None:
     async with serving(card, test, test_cards=True, allowed=True) as (service, _):
         await service.status(PORTAL)
         async with asyncio.timeout(10):
-            while not service.prepared():
+            while not prepared(service):
                 await asyncio.sleep(0.005)
     assert [one.ins for one in card.exchanges] == [one.ins for one in alone.exchanges]
     assert test.count(INS.READ_BINARY) > alone.count(INS.READ_BINARY)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.texts import LANGUAGES, catalogue
 from cardio.files import ATR_1_7
 from cardio.virtual.faults import FAULTS
 from cardio.virtual.timing import seconds
@@ -40,13 +41,40 @@ def test_the_faults_are_named() -> None:
     """In the help, in both forms of the list, and to who misspells one."""
     usage = run("virtual-card", "--help").stdout
     assert all(name in usage for name in FAULTS)
-    text = run("virtual-card", "--list").stdout
-    assert all(name in text and summary in text for name, summary in FAULTS.items())
-    listed = json.loads(run("virtual-card", "--list", "--json").stdout)
-    assert {row["name"]: row["summary"] for row in listed["faults"]} == dict(FAULTS)
+    for lang in LANGUAGES:
+        summaries = {name: catalogue(lang)[f"fault-{name}"] for name in FAULTS}
+        shown = run("virtual-card", "--list", "--lang", lang).stdout
+        assert all(name in shown and said in shown for name, said in summaries.items())
+        listing = run("virtual-card", "--list", "--json", "--lang", lang).stdout
+        faults = json.loads(listing)["faults"]
+        assert {row["name"]: row["summary"] for row in faults} == summaries
     refused = run("virtual-card", "--fault", "remove")
     assert refused.returncode == 2
     assert ", ".join(FAULTS) in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--list", "--persona", "nobody"], "--list"),
+        (["--list", "--panel"], "--list"),
+        (["--json"], "--json"),
+    ],
+)
+def test_an_option_without_effect_is_refused(arguments: list[str], words: str) -> None:
+    """Not passed over as if it had had one: exit code 2 and what to do."""
+    refused = run("virtual-card", *arguments)
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert words in refused.stderr
+
+
+def test_a_persona_that_nobody_is() -> None:
+    """All are named by one command, which the sentence gives; it names none itself."""
+    refused = run("virtual-card", "--persona", "nobody")
+    assert refused.returncode == 2
+    assert "eid-agent virtual-card --list" in refused.stderr
+    assert "adult" not in refused.stderr
 
 
 def test_a_card_that_leaves_ends_the_program() -> None:
