@@ -127,7 +127,10 @@ def _demo(command: argparse.ArgumentParser) -> None:
         "without one, a virtual card is put into the virtual reader",
     )
     command.add_argument(
-        "--persona", metavar="NAME", help=f"whose virtual card: {PERSONAS}"
+        "--persona",
+        type=_part,
+        metavar="NAME",
+        help=f"whose virtual card: {PERSONAS}",
     )
     _ui_option(command)
     command.add_argument(
@@ -191,7 +194,9 @@ def _virtual_card(command: argparse.ArgumentParser) -> None:
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.epilog = FAULTS
     content = command.add_mutually_exclusive_group()
-    content.add_argument("--persona", metavar="NAME", help=f"whose card: {PERSONAS}")
+    content.add_argument(
+        "--persona", type=_part, metavar="NAME", help=f"whose card: {PERSONAS}"
+    )
     content.add_argument("--files", type=_path, metavar="DIR", help="a folder of files")
     command.add_argument(
         "--applet", choices=("1.7", "1.8"), help="default: the persona's own"
@@ -258,7 +263,7 @@ def _port(text: str) -> int:
 
 def _part(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("a name or a part of one is needed")
+        raise argparse.ArgumentTypeError("a name is needed, and this one is empty")
     return text
 
 

@@ -24,7 +24,7 @@ _KEYS = {
     errno.EISDIR: "reason-folder",
     errno.ECONNREFUSED: "reason-nobody-listens",
     errno.EBADF: "reason-closed",
-    errno.EEXIST: "reason-exists",
+    errno.EEXIST: "reason-no-folder",  # what mkdir says of a file in its place
     errno.ENAMETOOLONG: "reason-name-too-long",
     errno.EHOSTUNREACH: "reason-unreachable",
     errno.ENETUNREACH: "reason-unreachable",

@@ -78,7 +78,7 @@ def test_the_systems_words_are_replaced(number: int, lang: str) -> None:
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (errno.EEXIST, "bestaat al"),
+        (errno.EEXIST, "is geen map"),
         (errno.ETIMEDOUT, "geen antwoord"),
         (errno.EHOSTUNREACH, "die computer is niet bereikbaar"),
         (errno.ENAMETOOLONG, "de naam is te lang"),
@@ -95,7 +95,7 @@ def test_a_state_that_is_a_file_is_said_in_dutch(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     state = ("--state", str(tmp_path / "file"))
     said = run("virtual-card", *state, "--lang", "nl").stderr
-    assert "(bestaat al)" in said
+    assert "(is geen map)" in said
 
 
 #: What a folder holds that no card has, by the key of what is said of it.

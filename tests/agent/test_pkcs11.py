@@ -105,7 +105,7 @@ def test_card_read_says_that_opensc_shows_no_data(
     with pcscd.card("adult-1.7"):
         result = run("card", "read", "--lang", "en", "--card", card_option)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("eid-agent: This card cannot be used for it.")
+    assert result.stderr.startswith("eid-agent: This card cannot be used here.")
     assert result.stderr.count("\n") == 1
 
 

@@ -59,6 +59,7 @@ def test_the_faults_are_named() -> None:
         (["--list", "--persona", "nobody"], "--list"),
         (["--list", "--panel"], "--list"),
         (["--json"], "--json"),
+        (["--persona", ""], "a name is needed"),
     ],
 )
 def test_an_option_without_effect_is_refused(arguments: list[str], words: str) -> None:

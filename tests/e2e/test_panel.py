@@ -31,6 +31,7 @@ class Panel:
     page: Page
     program: Program
     pcscd: Pcscd
+    complaints: list[str]
 
     async def press(self, name: str) -> None:
         """Press a button."""
@@ -67,12 +68,12 @@ async def panel(pcscd: Pcscd, *arguments: str) -> AsyncIterator[Panel]:
     async with program(*words, *arguments) as running, chromium([]) as context:
         await running.expect("card inserted\n")
         address = await running.expect(r"panel: (http://127\.0\.0\.1:\d+/\S+/)\n")
-        page, complaints = context.pages[0], []
+        page, complaints = context.pages[0], list[str]()
         page.set_default_timeout(SECONDS * 1000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text))
         await page.goto(address[1])
-        shown = Panel(page, running, pcscd)
+        shown = Panel(page, running, pcscd, complaints)
         await shown.says("The card is in the reader.")
         pcscd.wait_for_card(present=True)
         yield shown
@@ -83,7 +84,7 @@ async def test_removed_and_inserted(pcscd: Pcscd) -> None:
     """What the page does to the card, PC/SC sees; by keyboard alone, too."""
     async with panel(pcscd) as shown:
         await shown.press("Remove")
-        await shown.says("The reader is empty.")
+        await shown.says("The card is not in the reader.")
         pcscd.wait_for_card(present=False)
         with pytest.raises((NoCard, CardRemoved)):
             shown.card()
@@ -152,12 +153,52 @@ async def test_removed_by_a_fault_and_put_back(pcscd: Pcscd) -> None:
     async with panel(pcscd, "--fault", "removed:3") as shown:
         with pytest.raises(CardError):
             shown.card().read(EF.PHOTO)
-        await shown.says("The reader is empty.")
+        await shown.says("The card is not in the reader.")
         pcscd.wait_for_card(present=False)
         await shown.press("Insert")
         await shown.says("The card is in the reader.")
         pcscd.wait_for_card(present=True)
         assert shown.card().read(EF.PHOTO)
+
+
+async def test_another_card_is_in_the_reader(pcscd: Pcscd) -> None:
+    """The page says so, never that its own is in; with the other out, it goes in."""
+    async with panel(pcscd) as shown:
+        await shown.press("Remove")
+        pcscd.wait_for_card(present=False)
+        with pcscd.card("kids"):
+            await shown.press("Insert")
+            await shown.says("The card is on its way into the reader.")
+            await shown.says("another card is in it")
+            await shown.says("The card is not in the reader.")
+        assert len(shown.complaints) == 1
+        assert "424" in shown.complaints.pop()
+        await shown.press("Insert")
+        await shown.says("The card is in the reader.")
+        assert await shown.page.locator("#problem").inner_text() == ""
+
+
+async def test_the_page_outlives_its_program(pcscd: Pcscd) -> None:
+    """It says that the program has ended, and what it showed stays to be read."""
+    async with panel(pcscd) as shown:
+        assert shown.card().read(EF.ADDRESS)
+        await shown.reads("Persona", "adult")
+        assert await shown.program.stop() == 0
+        await shown.says("The panel's program has ended.")
+        assert await shown.page.locator("tbody tr").count() > 0
+        await shown.press("Insert")
+        await shown.says("The panel's program does not answer.")
+        shown.complaints.clear()  # of connections that were refused
+
+
+async def test_what_an_action_changed_is_read_out(pcscd: Pcscd) -> None:
+    """A screen reader hears particulars with their names when they change."""
+    async with panel(pcscd) as shown:
+        for name in ("persona", "tries", "fault"):
+            live = shown.page.locator(f"[aria-live=polite]:has(#{name})")
+            assert await live.get_attribute("aria-atomic") == "true"
+        status = shown.page.get_by_role("status")
+        assert (await status.aria_snapshot()).endswith(": The card is in the reader.")
 
 
 async def test_the_trace_masks_the_pin(pcscd: Pcscd) -> None:

@@ -15,7 +15,7 @@ let readersProblem = "";
 let refused = "";
 
 const PLACES = {
-  outside: "The reader is empty.",
+  outside: "The card is not in the reader.",
   "on-its-way": "The card is on its way into the reader.",
   inside: "The card is in the reader.",
 };
