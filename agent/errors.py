@@ -94,6 +94,8 @@ class Problem(Exception):
         self.tries_left = tries_left
         self.operation = operation
         self.retry_after = retry_after
+        #: The key of the sentence for a person, where the code's own says too little.
+        self.sentence = code
         #: The language that the request asked for, where one did.
         self.lang: str | None = None
 
@@ -110,7 +112,7 @@ class Problem(Exception):
         """Return the sentence for a person: what happened and what to do next."""
         tries = self.tries_left
         known = text("tries-unknown", lang) if tries is None else tries
-        return text(self.code, lang, tries=known)
+        return text(self.sentence, lang, tries=known)
 
     def to_json(self, lang: str) -> dict[str, object]:
         """Return the body of the answer."""

@@ -38,6 +38,7 @@ from agent.readers import Readers, card_state
 from agent.reading import LoginCertificates, Progress
 from agent.settings import Settings
 from agent.ui import Choice, Consent, Login, UserInterface
+from agent.unblocking import blocked_key
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.certificates import parse_certificate
@@ -270,6 +271,7 @@ class AgentService:
                             pin,
                             expected,
                             stop=operation.reservation.stop,
+                            lang=operation.lang,
                         )
                     held_or_read = ready.certificates
                     if held_or_read is None:
@@ -421,7 +423,7 @@ class AgentService:
                 ) as reservation:
                     stay = stay_of(found)
                     assert found.card is not None  # only such readers are chosen
-                    with self._anew_when_changed(stay):
+                    with self._anew_when_changed(stay), _unblocking(found.card):
                         yield _Operation(
                             origin, lang, found, found.card, stay, reservation
                         )
@@ -490,6 +492,17 @@ class AgentService:
             )
 
         return await reservation.run(lambda: as_problem(read))
+
+
+@contextmanager
+def _unblocking(card: CardData) -> Iterator[None]:
+    """Say of a blocked PIN what helps with a card of this generation."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.code == "pin-blocked":
+            problem.sentence = blocked_key(card.applet)
+        raise
 
 
 def _check_validity(certificate: bytes) -> None:

@@ -198,11 +198,13 @@ class Card(abc.ABC):
         expected: Expected,
         *,
         stop: threading.Event | None = None,
+        lang: str = "en",
     ) -> bytes:
         """Sign a digest with one PIN, sent once; CardChanged before it is sent.
 
-        Raises Stopped, with no PIN asked or sent, when `stop` is set by then.
-        Returns the raw signature: r||s, PKCS#1 v1.5 or PSS.
+        `lang` (nl, fr, de, en) is for what a reader with keys shows. Raises Stopped,
+        with no PIN asked or sent, when `stop` is set by then. Returns the raw
+        signature: r||s, PKCS#1 v1.5 or PSS.
         """
 
     def authenticate_chip(
@@ -220,11 +222,18 @@ class Card(abc.ABC):
         """
         raise UnsupportedCard(self.atr, "the chip cannot be asked on this road")
 
-    def change_pin(self, old: Pin | None, new: Pin | None, expected: Expected) -> None:
+    def change_pin(
+        self,
+        old: Pin | None,
+        new: Pin | None,
+        expected: Expected,
+        *,
+        lang: str = "en",
+    ) -> None:
         """Replace the PIN; old and new are sent once; CardChanged before that.
 
-        Both are None where the PIN is not typed on this computer. UnsupportedCard
-        where card, reader or road do not let a program do it.
+        Both are None where the PIN is not typed on this computer; `lang` as for
+        `sign`. UnsupportedCard where card, reader or road do not let a program do it.
         """
         raise UnsupportedCard(self.atr, "the PIN cannot be changed on this road")
 

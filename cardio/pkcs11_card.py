@@ -250,6 +250,7 @@ class Pkcs11Card(Card):
         expected: Expected,
         *,
         stop: threading.Event | None = None,
+        lang: str = "en",  # the module asks in its own
     ) -> bytes:
         """Sign a digest with one login of its own; a PIN goes to C_Login once.
 
@@ -261,7 +262,7 @@ class Pkcs11Card(Card):
         if not self.signs:
             raise UnsupportedCard(b"", f"applet {self.applet} is read only")
         if (pin is None) is (self.pin_entry is PinEntry.TYPED):
-            raise ValueError("a PIN is for modules that have no other way to ask")
+            raise CardChanged("the PIN of this card is now typed in another place")
         how = objects.mechanism(algorithm, digest)
         number = objects.KEYS.get(key)
         if number is None:

@@ -27,6 +27,7 @@ from cardio.errors import (
     PinFormat,
     UnsupportedCard,
 )
+from cardio.files import EF
 from cardio.pin import Pin
 
 Pins = tuple[Pin, Pin] | tuple[None, None]
@@ -62,7 +63,7 @@ def main(options: argparse.Namespace) -> int:
     )
     pins = _asked(question, card.entry)
     with explained(), _undisturbed():
-        _change(source, card, pins)
+        _change(source, card, pins, options.lang)
     done = {"changed": True}
     answer(json.dumps(done) if options.json else text("change-done", options.lang))
     return 0
@@ -73,6 +74,7 @@ def _look(source: CardSource, reader: str) -> _Card:
         data = card.recognise()
         if not card.changes_pin:
             raise Failure("cli-change-unsupported")
+        card.has_certificate(EF.AUTHENTICATION)  # CardNotActivated, before any PIN
         expected = Expected(data.chip_serial, card.pin_status().tries_left)
         virtual = source.virtual or data.virtual
         return _Card(reader, data.applet, expected, card.pin_entry, virtual)
@@ -102,7 +104,7 @@ async def _ask(question: PinChange, entry: PinEntry) -> Pins:
     return None, None
 
 
-def _change(source: CardSource, card: _Card, pins: Pins) -> None:
+def _change(source: CardSource, card: _Card, pins: Pins, lang: str) -> None:
     """Send the PINs, once, and wipe them."""
     old, new = pins
     with (
@@ -113,7 +115,7 @@ def _change(source: CardSource, card: _Card, pins: Pins) -> None:
         with opened.transaction():
             opened.recognise()
         try:
-            opened.change_pin(old, new, card.expected)
+            opened.change_pin(old, new, card.expected, lang=lang)
         except UnsupportedCard:
             raise Failure("cli-change-unsupported") from None
         except PinBlocked:

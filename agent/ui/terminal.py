@@ -109,27 +109,33 @@ class TerminalInterface:
         return await self._yes_no(question.lang, words)
 
     async def old_and_new_pin(self, question: PinChange) -> tuple[Pin, Pin]:
-        """Ask for the old PIN and twice for the new one, until both times it is one."""
+        """Ask for the old PIN and twice for the new one, until both times it is one.
+
+        The old one is no new one: the card would take it, and nothing would change.
+        """
         old = await self._pin(question.lang, self._change("change-old", question))
         try:
-            return old, await self._new_pin(question.lang)
+            return old, await self._new_pin(question.lang, old)
         except BaseException:
             old.wipe()
             raise
 
-    async def _new_pin(self, lang: str) -> Pin:
+    async def _new_pin(self, lang: str, old: Pin) -> Pin:
         key = "change-new"
         for _ in range(_MAX_REPEATS):
             new = await self._pin(lang, text(key, lang))
             try:
-                with await self._pin(lang, text("change-again", lang)) as again:
-                    if new.same_as(again):
-                        return new
+                if new.same_as(old):
+                    key = "change-same"
+                else:
+                    with await self._pin(lang, text("change-again", lang)) as again:
+                        if new.same_as(again):
+                            return new
+                    key = "change-differ"
             except BaseException:
                 new.wipe()
                 raise
             new.wipe()
-            key = "change-differ"
         raise Cancelled
 
     @staticmethod

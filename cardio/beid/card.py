@@ -245,6 +245,7 @@ class BeidCard(Card):
         expected: Expected,
         *,
         stop: threading.Event | None = None,
+        lang: str = "en",
     ) -> bytes:
         """Sign a digest with one PIN; the PIN goes to the card once, whatever happens.
 
@@ -273,7 +274,7 @@ class BeidCard(Card):
             go_on(stop)  # another program may have kept the card for long
             command = typed.verify(pin)
             try:
-                self._send_pin(INS.VERIFY, command)
+                self._send_pin(INS.VERIFY, command, lang)
                 signature = self._compute(to_be_signed, algorithm.signature_size)
             finally:
                 self._log_off(transaction)
@@ -286,7 +287,14 @@ class BeidCard(Card):
         if not self.signs:
             raise UnsupportedCard(self.atr, f"applet {self.applet} is read only")
 
-    def change_pin(self, old: Pin | None, new: Pin | None, expected: Expected) -> None:
+    def change_pin(
+        self,
+        old: Pin | None,
+        new: Pin | None,
+        expected: Expected,
+        *,
+        lang: str = "en",
+    ) -> None:
         """Replace the PIN; old and new go to the card once, whatever happens.
 
         In one transaction: card data (and tries) as expected, else CardChanged and
@@ -303,7 +311,7 @@ class BeidCard(Card):
             self._check_expected(expected)
             command = typed.change(old, new)
             try:
-                self._send_pin(INS.CHANGE_REFERENCE_DATA, command)
+                self._send_pin(INS.CHANGE_REFERENCE_DATA, command, lang)
             finally:
                 self._log_off(transaction)
 
@@ -311,12 +319,13 @@ class BeidCard(Card):
         """See to it that PINs are typed where they belong, all or none here.
 
         One that a person was made to type on the computer never passes through a
-        reader whose keys are there to keep it from the computer.
+        reader whose keys are there to keep it from the computer. CardChanged: a reader
+        of the same name, but without or with keys, took the place of the first one.
         """
         here = self.pin_entry is PinEntry.TYPED
         if any((pin is not None) != here for pin in pins):
             where = "on the computer" if here else "on the reader"
-            raise ValueError(f"the PIN of this card is typed {where}")
+            raise CardChanged(f"the PIN of this card is now typed {where}")
 
     def _check_expected(self, expected: Expected) -> None:
         """Compare the card with what the person was shown, before any PIN is sent."""
@@ -325,11 +334,13 @@ class BeidCard(Card):
         if expected.tries_left == 0:
             raise PinBlocked("no tries left")
 
-    def _send_pin(self, ins: INS, command: bytearray | None) -> None:
+    def _send_pin(self, ins: INS, command: bytearray | None, lang: str) -> None:
         """Send a command with a PIN once and wipe it, whatever comes back."""
         try:
             response = (
-                self._type_pin(ins) if command is None else self._transmit(command)
+                self._type_pin(ins, lang)
+                if command is None
+                else self._transmit(command)
             )
         finally:
             wipe(command or bytearray())
@@ -344,17 +355,17 @@ class BeidCard(Card):
             raise PinBlocked("no tries left")
         raise PinIncorrect(tries)
 
-    def _type_pin(self, ins: INS) -> Response:
+    def _type_pin(self, ins: INS, lang: str) -> Response:
         """Have the PIN typed on the reader, which sends the command by itself."""
         keypad = self._channel.keypad
         if keypad is None:
             raise CardUnreadable("the reader's keys are gone")
         if ins == INS.VERIFY:
             feature, entries = Feature.VERIFY_PIN_DIRECT, 1
-            structure = pinpad.verify_structure(keypad, self._quirks)
+            structure = pinpad.verify_structure(keypad, self._quirks, lang)
         else:
             feature, entries = Feature.MODIFY_PIN_DIRECT, 3
-            structure = pinpad.modify_structure(keypad, self._quirks)
+            structure = pinpad.modify_structure(keypad, self._quirks, lang)
         limit = pinpad.seconds(entries)
         response = self._channel.enter_pin(feature, structure, limit)
         pinpad.check(response.sw)

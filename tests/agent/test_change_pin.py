@@ -189,14 +189,14 @@ def _put(
     *typed: Typed,
     pad: bool = False,
     name: str = "Reader",
-) -> None:
+) -> FakePinPadReaders:
     """Have the command find this card, in a reader with or without keys."""
     readers = VirtualReaders(name)
     readers.insert(card)
-    source: CardSource = BeidCards(readers)
-    if pad:
-        source = BeidCards(FakePinPadReaders(readers, typed))
+    pads = FakePinPadReaders(readers, typed)
+    source: CardSource = BeidCards(pads if pad else readers)
     monkeypatch.setattr(change_pin, "card_source", lambda _: source)
+    return pads
 
 
 @pytest.mark.parametrize("applet", ["1.7", "1.8"])
@@ -252,6 +252,39 @@ def test_a_blocked_card_asks_nothing(
         assert words in shown.err
 
 
+def test_the_old_pin_is_no_new_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """Said at once, and another one is asked for; nothing was sent for it."""
+    card = RecordedCard(load_profile("adult"))
+    _put(monkeypatch, card)
+    os.write(keys, b"1234\n1234\n4321\n4321\n")
+    assert cli.main(CHANGE) == 0
+    shown = capsys.readouterr().out
+    assert "That is the present PIN" in shown
+    assert shown.count("PIN: ") == 4  # it is not asked for a second time
+    assert card.count(INS.CHANGE_REFERENCE_DATA) == 1
+    assert _blocks(card, "4321")
+
+
+@pytest.mark.parametrize("pad", [False, True], ids=["typed", "on-reader"])
+@pytest.mark.parametrize("applet", ["1.7", "1.8"])
+def test_a_card_that_is_not_activated_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    applet: str,
+    pad: bool,
+) -> None:
+    """Said at once, with the way to the municipality; no PIN is asked for."""
+    card = RecordedCard(load_profile("not-activated", applet=applet))
+    _put(monkeypatch, card, pad=pad)
+    assert cli.main(CHANGE) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "not activated yet" in shown.err
+    assert card.count(INS.CHANGE_REFERENCE_DATA) == 0
+
+
 def test_the_third_wrong_pin_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
 ) -> None:
@@ -262,22 +295,27 @@ def test_the_third_wrong_pin_says_what_to_do(
     assert "municipality" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("lang", ["nl", "fr", "de", "en"])
+@pytest.mark.parametrize(
+    ("lang", "number"),
+    [("nl", 0x0813), ("fr", 0x080C), ("de", 0x0407), ("en", 0x0409)],
+)
 def test_with_keys_on_the_reader_no_pin_is_asked_here(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     keys: int,
     lang: str,
+    number: int,
 ) -> None:
-    """One `[y/n] ` that sends the person to the reader."""
+    """One `[y/n] ` that sends the person to the reader, which prompts in `--lang`."""
     card = VirtualCard(load_profile("adult"))
-    _put(monkeypatch, card, ("1234", "4321", "4321"), pad=True)
+    pads = _put(monkeypatch, card, ("1234", "4321", "4321"), pad=True)
     os.write(keys, b"y\n")
     assert cli.main(["card", "change-pin", "--lang", lang]) == 0
     shown = capsys.readouterr().out
     assert shown.count("[y/n] ") == 1
     assert "PIN: " not in shown
     assert _blocks(card, "4321")
+    assert pads.languages() == [number]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from agent.settings import Settings
+from agent.texts import LANGUAGES, text
 from cardio.channel import Apdu
 from cardio.files import EF
 from cardio.virtual.card import VirtualCard
@@ -456,6 +457,23 @@ async def test_a_second_request_is_busy_and_a_closed_tab_frees_the_card() -> Non
                 await asyncio.sleep(0)
         assert answer.status == 200
         assert agent.cards[0].tries_left == 3
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(
+    ("applet", "advice"), [("1.7", "pin-blocked-puk"), ("1.8", "pin-blocked-no-puk")]
+)
+async def test_what_helps_a_blocked_card_is_said_by_its_generation(
+    applet: str, advice: str, lang: str
+) -> None:
+    """A letter with a PUK, or none: found blocked, and blocked by this very PIN."""
+    async with running("", person=Person(pin=b"9999")) as agent:
+        for persona in ("one-try", "blocked"):
+            agent.readers.insert(VirtualCard(load_profile(persona, applet=applet)))
+            answer = await agent.login(lang=lang)
+            assert (answer.status, answer.body["code"]) == (423, "pin-blocked")
+            assert answer.body["title"] == text(advice, lang)
+            agent.readers.remove()
 
 
 class OddTries(VirtualCard):

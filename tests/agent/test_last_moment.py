@@ -26,7 +26,7 @@ from cardio.pin import Pin
 from cardio.virtual.profile import Profile, load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.people import Person, running
-from tests.cardio.fake_pinpad import FakePinPadReaders
+from tests.cardio.fake_pinpad import BOTH, FakePinPadReaders
 from tests.rig.transcript import RecordedCard
 
 APPLETS = pytest.mark.parametrize("applet", ["1.7", "1.8"])
@@ -124,6 +124,29 @@ async def test_no_pin_reaches_a_card_that_changed_during_the_question(
     assert answer.body["code"] in ("card-changed", "card-removed")
     assert len(agent.person.questions) == 1
     assert pads.typed == [("1234",)]  # nobody was made to press keys
+    scene.check()
+
+
+@KEYS
+@APPLETS
+async def test_a_reader_that_gets_or_loses_its_keys_is_another_one(
+    applet: str, keys: bool
+) -> None:
+    """Asked in one place, typed in another: `card-changed`, and no PIN is sent."""
+    scene = Scene(applet, strict=False)
+    pads = FakePinPadReaders(scene.readers, [("1234",)])
+    before, after = (BOTH, None) if keys else (None, BOTH)
+    pads.pad = before
+
+    class Slow(Person):
+        async def _hear(self, question: Any) -> None:
+            pads.pad = after
+            await super()._hear(question)
+
+    async with running(person=Slow(), source=BeidCards(pads)) as agent:
+        answer = await agent.login()
+    assert (answer.status, answer.body["code"]) == (409, "card-changed")
+    assert pads.typed == [("1234",)]
     scene.check()
 
 

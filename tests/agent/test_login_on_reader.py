@@ -16,7 +16,7 @@ from cardio.beid.source import BeidCards
 from cardio.card import PinEntry
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
-from tests.agent.people import Agent, Person, running
+from tests.agent.people import NONCE, Agent, Person, running
 from tests.cardio.fake_pinpad import (
     CANCELLED,
     LENGTH,
@@ -89,6 +89,24 @@ async def test_the_last_try_needs_its_own_step_there_too() -> None:
         assert (await agent.login()).status == 200
         assert agent.person.last_tries == len(agent.person.elsewhere) == 1
         assert len(agent.person.questions) == 2
+
+
+#: Windows' numbers of the languages, as readers with a display take them (wLangId).
+LANGUAGE_NUMBERS = {"nl": 0x0813, "fr": 0x080C, "de": 0x0407, "en": 0x0409}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+async def test_the_reader_prompts_in_the_language_of_the_request(lang: str) -> None:
+    """From the body's `lang` or Accept-Language down to the reader's bytes."""
+    readers = VirtualReaders()
+    readers.insert(RecordedCard(load_profile("adult")))
+    pads = FakePinPadReaders(readers, [("1234",), ("1234",)])
+    async with running(source=BeidCards(pads)) as agent:
+        assert (await agent.login(lang=lang)).status == 200
+        body, headers = {"challengeNonce": NONCE}, {"Accept-Language": lang}
+        answer = await agent.call("POST", "/v1/authenticate", body, headers=headers)
+        assert answer.status == 200
+    assert pads.languages() == [LANGUAGE_NUMBERS[lang]] * 2
 
 
 # --- a reader through which the tries of a 1.7 card cannot be asked ------------------

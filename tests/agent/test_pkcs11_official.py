@@ -21,11 +21,13 @@ from agent import relyingparty as rp
 from agent.protocol import AuthenticateRequest
 from agent.ui import Login
 from cardio import pkcs11
+from cardio.beid.algorithms import ES384
 from cardio.beid.beside import Beside
-from cardio.card import Card, PinEntry
+from cardio.card import Card, Expected, PinEntry
 from cardio.cryptoki import CKR
 from cardio.errors import CardChanged, CardRemoved, FileAbsent, NoCertificate
-from cardio.files import EF
+from cardio.files import EF, Key
+from cardio.pin import Pin
 from cardio.pkcs11_source import Pkcs11Cards
 from cardio.virtual import pki
 from cardio.virtual.card import VirtualCard
@@ -130,6 +132,17 @@ async def test_fake_login_has_one_question_and_one_dialog(
         PORTAL, pki.test_roots(), allow_test=True, revocation=None
     )
     assert validator.validate(answer.body, NONCE).surname
+
+
+def test_fake_dialog_takes_no_pin_that_was_typed_here(
+    fake: FakeOfficialModule, source: Pkcs11Cards
+) -> None:
+    """Asked here, and now it is to be typed there: another slot or module."""
+    with opened(source) as card, Pin(bytearray(b"1234")) as pin:
+        expected = Expected(card.recognise().chip_serial, None)
+        with pytest.raises(CardChanged, match="another place"):
+            card.sign(Key.AUTHENTICATION, ES384, bytes(48), pin, expected)
+    assert (fake.dialogs, fake.signed) == (0, 0)
 
 
 async def test_fake_login_of_somebody_else_is_not_used(

@@ -282,6 +282,7 @@ def test_catalogues_are_complete_and_alike() -> None:
             "change-new",
             "change-again",
             "change-differ",
+            "change-same",
         ):
             assert words[key].endswith(" PIN: ")
         assert words["choose"].endswith("[1-{count}] ")

@@ -37,6 +37,7 @@ class Order:
     min_digits: int
     offsets: tuple[int, ...]
     confirm: int
+    language: int
     command: bytearray
     digits_at: int
     length_bits: int
@@ -72,6 +73,7 @@ def read_order(feature: Feature, structure: bytes) -> Order:
         min_digits=_number(sizes) >> 8,
         offsets=offsets,
         confirm=confirm,
+        language=_number(structure[12:14] if modify else structure[9:11]),
         command=command,
         digits_at=at or 8,  # an old reader puts them behind the number
         length_bits=block >> 4,
@@ -138,6 +140,8 @@ class FakePinPadReaders:
         self._inner = inner
         self.typed = list(typed)
         self.channels: list[FakePinPadChannel] = []
+        #: The keys of the next connection; None where there are none.
+        self.pad: Keypad | None = BOTH
 
     virtual = True
 
@@ -148,9 +152,14 @@ class FakePinPadReaders:
             for state in self._inner.readers()
         )
 
+    def languages(self) -> list[int]:
+        """Return the language of the prompts, of each PIN that was asked for."""
+        asked = [each for channel in self.channels for each in channel.asked]
+        return [read_order(each[0], each[1]).language for each in asked]
+
     def connect(self, name: str) -> Channel:
         """Connect through the keys."""
-        channel = FakePinPadChannel(self._inner.connect(name))
+        channel = FakePinPadChannel(self._inner.connect(name), pad=self.pad)
         channel._typed = self.typed
         self.channels.append(channel)
         return channel

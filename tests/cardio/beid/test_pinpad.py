@@ -340,18 +340,18 @@ def test_a_typed_pin_never_passes_through_a_reader_with_keys(applet: str) -> Non
     expected = Expected(card.card_data.chip_serial, 3)
     digest = bytes(row.digest_size)
     with Pin(bytearray(b"1234")) as pin, Pin(bytearray(b"4321")) as new:
-        with pytest.raises(ValueError, match="on the reader"):
+        with pytest.raises(CardChanged, match="on the reader"):
             card.sign(Key.AUTHENTICATION, row, digest, pin, expected)
         for pair in ((pin, new), (pin, None), (None, new)):
-            with pytest.raises(ValueError, match="on the reader"):
+            with pytest.raises(CardChanged, match="on the reader"):
                 card.change_pin(*pair, expected)
     assert (recorder.sent, channel.asked) == ([], [])
     card, channel, recorder = _card(applet, pad=None)
     assert card.pin_entry is PinEntry.TYPED
     recorder.sent.clear()
-    with pytest.raises(ValueError, match="on the computer"):
+    with pytest.raises(CardChanged, match="on the computer"):
         card.sign(Key.AUTHENTICATION, row, digest, None, expected)
-    with pytest.raises(ValueError, match="on the computer"):
+    with pytest.raises(CardChanged, match="on the computer"):
         card.change_pin(None, None, expected)
     assert recorder.sent == []
 
