@@ -70,12 +70,16 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
     (card.CardError, "card-unreadable"),
 )
 
+#: The sentence of `unsupported-card` where the PKCS#11 module is in the way.
+MODULE_LACKS = "module-lacks"
+
 
 class Problem(Exception):
     """A failure with a stable code; `detail` is for developers, never personal data.
 
     `tries_left`, `operation` (the call's name) and `retry_after` (seconds, where the
-    wait is known) are given where they apply.
+    wait is known) are given where they apply; `sentence` names another sentence of the
+    catalogues than the code does.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Problem(Exception):
         tries_left: int | None = None,
         operation: str | None = None,
         retry_after: int | None = None,
+        sentence: str | None = None,
     ) -> None:
         super().__init__(detail or code)
         self.code = code
@@ -95,7 +100,7 @@ class Problem(Exception):
         self.operation = operation
         self.retry_after = retry_after
         #: The key of the sentence for a person, where the code's own says too little.
-        self.sentence = code
+        self.sentence = sentence or code
         #: The language that the request asked for, where one did.
         self.lang: str | None = None
 
@@ -106,7 +111,9 @@ class Problem(Exception):
         tries = error.tries_left if isinstance(error, card.PinIncorrect) else None
         # An ATR stays here: what other cards a person has is not the site's to know.
         detail = error.reason if isinstance(error, card.UnsupportedCard) else ""
-        return cls(code, detail, tries_left=tries)
+        # Neither does the module's path; that another card will not help is said.
+        sentence = MODULE_LACKS if isinstance(error, card.ModuleLacks) else None
+        return cls(code, detail, tries_left=tries, sentence=sentence)
 
     def title(self, lang: str) -> str:
         """Return the sentence for a person: what happened and what to do next."""

@@ -20,7 +20,7 @@ from typing import TypeVar
 from agent import chip, host, reading, token
 from agent.ahead import ReadAhead
 from agent.consent import Grants
-from agent.errors import Problem, as_problem
+from agent.errors import MODULE_LACKS, Problem, as_problem
 from agent.events import (
     IDLE_SECONDS,
     Audience,
@@ -193,7 +193,8 @@ class AgentService:
         """Ask consent to exactly these data, read them, return them with proof."""
         async with self._operation(origin, request.reader, lang) as operation:
             if not operation.found.files:
-                raise Problem("unsupported-card")
+                # Only a PKCS#11 module is in the way of them.
+                raise Problem("unsupported-card", sentence=MODULE_LACKS)
             wants_chip = chip.wanted(request, operation.card_data)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
             if wants_chip or not (self._grants.named(origin) and self._source.virtual):

@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from cardio.apdu import MAX_TRIES
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.channel import Transaction
-from cardio.errors import CardChanged, MalformedData, UnsupportedCard
+from cardio.errors import CardChanged, MalformedData, ModuleLacks, UnsupportedCard
 from cardio.files import EF, TEST_MARK, TEST_MARK_AT, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState, ReaderWatch
@@ -115,6 +116,11 @@ class Card(abc.ABC):
     def pin_entry(self) -> PinEntry:
         """Where the PIN is typed; where that is not here, `pin` is None."""
         return PinEntry.TYPED
+
+    @property
+    def module(self) -> Path | None:
+        """The PKCS#11 module that the card is seen through; None on other roads."""
+        return None
 
     @property
     def has_files(self) -> bool:
@@ -220,7 +226,7 @@ class Card(abc.ABC):
         road or the chip has no such key, ChipBlocked, CardChanged, CardUnreadable;
         ValueError for another length.
         """
-        raise UnsupportedCard(self.atr, "the chip cannot be asked on this road")
+        raise self._unsupported("the chip cannot be asked on this road")
 
     def change_pin(
         self,
@@ -235,7 +241,13 @@ class Card(abc.ABC):
         Both are None where the PIN is not typed on this computer; `lang` as for
         `sign`. UnsupportedCard where card, reader or road do not let a program do it.
         """
-        raise UnsupportedCard(self.atr, "the PIN cannot be changed on this road")
+        raise self._unsupported("the PIN cannot be changed on this road")
+
+    def _unsupported(self, reason: str) -> UnsupportedCard:
+        """Return what to raise for something that card or module cannot do."""
+        if self.module is None:
+            return UnsupportedCard(self.atr, reason)
+        return ModuleLacks(self.module, reason)
 
 
 class CardSource(Protocol):

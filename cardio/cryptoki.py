@@ -36,12 +36,15 @@ class CKR(enum.IntEnum):
     PIN_INCORRECT = 0x0A0
     PIN_INVALID = 0x0A1
     PIN_LEN_RANGE = 0x0A2
+    PIN_EXPIRED = 0x0A3
     PIN_LOCKED = 0x0A4
     SESSION_CLOSED = 0x0B0
     SESSION_HANDLE_INVALID = 0x0B3
     TOKEN_NOT_PRESENT = 0x0E0
+    TOKEN_NOT_RECOGNIZED = 0x0E1
     USER_ALREADY_LOGGED_IN = 0x100
     USER_NOT_LOGGED_IN = 0x101
+    USER_PIN_NOT_INITIALIZED = 0x102
     FUNCTION_REJECTED = 0x200
 
 
@@ -51,6 +54,10 @@ class Refused(Exception):
     def __init__(self, function: str, code: int) -> None:
         super().__init__(f"{function} answered {code:#x}")
         self.code = code
+
+
+class NoModule(Exception):
+    """The library lacks functions that every PKCS#11 module has."""
 
 
 class PssParameters(ctypes.Structure):
@@ -77,6 +84,9 @@ class _Mechanism(ctypes.Structure):
 
 #: Places in CK_FUNCTION_LIST (2.40, pkcs11f.h: the order of the functions).
 _LOGIN, _LOGOUT, _SIGN_INIT, _SIGN = 18, 19, 42, 43
+#: What python-pkcs11 calls for `cardio.pkcs11`: to initialise (0 to 2), for slots,
+#: tokens, mechanisms (4 to 8), sessions (12, 13), attributes (24), searches (26 to 28).
+_CALLED_ELSEWHERE = (0, 1, 2, 4, 5, 6, 7, 8, 12, 13, 24, 26, 27, 28)
 
 
 class _FunctionList(ctypes.Structure):
@@ -98,24 +108,31 @@ _sign_type = ctypes.CFUNCTYPE(_Ulong, _Ulong, _Pointer, _Ulong, _Pointer, _Point
 
 
 class Cryptoki:
-    """The functions of a module that is loaded and initialised already.
+    """The functions of a module, to be called once it is initialised.
 
-    Sessions and keys are the module's own handles. Raises OSError or AttributeError
-    for a file that is no PKCS#11 module.
+    Sessions and keys are the module's own handles. Raises OSError, AttributeError,
+    Refused or NoModule for a file that is no PKCS#11 module, before it is initialised:
+    to call a function that is not there would end the process.
     """
 
     def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path)
         get = self._library.C_GetFunctionList
         get.restype = ctypes.c_ulong
-        get.argtypes = [ctypes.POINTER(ctypes.POINTER(_FunctionList))]
-        found = ctypes.POINTER(_FunctionList)()
-        _check("C_GetFunctionList", get(ctypes.byref(found)))
+        get.argtypes = [ctypes.POINTER(ctypes.c_void_p)]
+        listed = ctypes.c_void_p()
+        _check("C_GetFunctionList", get(ctypes.byref(listed)))
+        if not listed.value:
+            raise NoModule("it has no functions")
+        found = ctypes.cast(listed, ctypes.POINTER(_FunctionList))
         functions = found.contents.functions
-        self._login = _login_type(functions[_LOGIN] or 0)
-        self._logout = _logout_type(functions[_LOGOUT] or 0)
-        self._sign_init = _sign_init_type(functions[_SIGN_INIT] or 0)
-        self._sign = _sign_type(functions[_SIGN] or 0)
+        called = (*_CALLED_ELSEWHERE, _LOGIN, _LOGOUT, _SIGN_INIT, _SIGN)
+        if not all(functions[place] for place in called):
+            raise NoModule("it lacks functions")
+        self._login = _login_type(functions[_LOGIN])
+        self._logout = _logout_type(functions[_LOGOUT])
+        self._sign_init = _sign_init_type(functions[_SIGN_INIT])
+        self._sign = _sign_type(functions[_SIGN])
 
     def login(
         self, session: int, pin: bytearray | None, *, context_specific: bool = False

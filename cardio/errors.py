@@ -8,6 +8,7 @@ CardError
 ├── NoCard                  the reader is empty
 ├── CardBusy                another program keeps the card to itself
 ├── UnsupportedCard         a card, but not one we can use (carries its ATR)
+│   └── ModuleLacks         the PKCS#11 module cannot do it with that card
 ├── CardRemoved             card or reader went away in the middle
 ├── CardReset               another program reset the card in the middle
 ├── CardChanged             another card, or another number of tries, than was shown
@@ -32,6 +33,8 @@ CardError
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class CardError(Exception):
     """Base of all failures of reader and card."""
@@ -42,7 +45,15 @@ class ServiceUnavailable(CardError):
 
 
 class ModuleUnusable(CardError):
-    """The file is no PKCS#11 module, or one that does not start; says which and why."""
+    """The file at `path` is no PKCS#11 module, or one that does not start.
+
+    `reason` is what file system, loader or module say of it.
+    """
+
+    def __init__(self, path: Path, reason: OSError | str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class NoReader(CardError):
@@ -75,6 +86,14 @@ class UnsupportedCard(CardError):
         super().__init__(reason or f"unsupported card, ATR {atr.hex().upper()}")
         self.atr = atr
         self.reason = reason
+
+
+class ModuleLacks(UnsupportedCard):
+    """The PKCS#11 module at `module` cannot do that with the card."""
+
+    def __init__(self, module: Path, reason: str) -> None:
+        super().__init__(b"", reason)
+        self.module = module
 
 
 class CardRemoved(CardError):

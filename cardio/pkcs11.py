@@ -20,11 +20,14 @@ from typing import Any
 import pkcs11
 from pkcs11 import Attribute, ObjectClass, PKCS11Error, SlotFlag, TokenFlag
 
-from cardio.cryptoki import CKR, Cryptoki, PssParameters, Refused
+from cardio.cryptoki import CKR, Cryptoki, NoModule, PssParameters, Refused
 from cardio.errors import (
     CardError,
+    CardMute,
+    CardNotActivated,
     CardRemoved,
     CardUnreadable,
+    ModuleLacks,
     ModuleUnusable,
     PinBlocked,
     PinEntryCancelled,
@@ -65,8 +68,13 @@ class Module:
     """A loaded module with its one thread; get it from `load`."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.lane = Lane("pkcs11")
-        self._lib, self._calls = self.lane.run(lambda: _start(str(path)), CALL_SECONDS)
+        try:
+            started = self.lane.run(lambda: _start(path), CALL_SECONDS)
+        except CardMute:
+            raise ModuleUnusable(path, "it does not answer") from None
+        self._lib, self._calls = started
 
     @property
     def manufacturer(self) -> str:
@@ -82,11 +90,14 @@ class Module:
         return [Slot(self, self._calls, slot) for slot in found]
 
 
-def _start(path: str) -> tuple[Any, Cryptoki]:
+def _start(path: Path) -> tuple[Any, Cryptoki]:
+    """Load and initialise; the functions are looked at before one is called."""
     try:
-        return pkcs11.lib(path), Cryptoki(path)
-    except (PKCS11Error, Refused, OSError, AttributeError) as error:
-        raise ModuleUnusable(f"{path}: {str(error) or type(error).__name__}") from None
+        calls = Cryptoki(str(path))
+        return pkcs11.lib(str(path)), calls
+    except (PKCS11Error, Refused, NoModule, OSError, AttributeError) as error:
+        reason = str(error).removeprefix(f"{path}: ") or type(error).__name__
+        raise ModuleUnusable(path, reason) from None
 
 
 _loaded: dict[Path, Module] = {}
@@ -96,8 +107,10 @@ _loading = threading.Lock()
 def load(path: Path) -> Module:
     """Load a module, once in a process; ModuleUnusable when that cannot be."""
     path = path.resolve()
-    if not path.is_file():
-        raise ModuleUnusable(f"{path}: no such file")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ModuleUnusable(path, error) from None
     with _loading:
         if path not in _loaded:
             _loaded[path] = Module(path)
@@ -109,6 +122,7 @@ class Slot:
 
     def __init__(self, module: Module, calls: Cryptoki, slot: Any) -> None:
         self._module = module
+        self.module = module.path
         self._calls = calls
         self._slot = slot
         self.name: str = slot.slot_description
@@ -155,7 +169,9 @@ class Slot:
     def _translated(self, error: PKCS11Error | Refused) -> CardError:
         if isinstance(error, Refused) and error.code in _BY_CODE:
             return _BY_CODE[error.code](str(error))
-        if isinstance(error, pkcs11.TokenNotRecognised):
+        if isinstance(error, Refused) and error.code == CKR.USER_ALREADY_LOGGED_IN:
+            return ModuleLacks(self.module, "the module ends no login")
+        if is_unknown(error):
             return UnsupportedCard(b"", "the module does not know this card")
         name = type(error).__name__
         if is_gone(error) or not self._stays_filled():
@@ -302,6 +318,13 @@ def is_gone(error: PKCS11Error | Refused) -> bool:
     return isinstance(error, _GONE)
 
 
+def is_unknown(error: PKCS11Error | Refused) -> bool:
+    """Tell whether this is what a module says of a card of another kind."""
+    if isinstance(error, Refused):
+        return error.code == CKR.TOKEN_NOT_RECOGNIZED
+    return isinstance(error, pkcs11.TokenNotRecognised)
+
+
 _GONE = (
     pkcs11.DeviceRemoved,
     pkcs11.SessionClosed,
@@ -325,5 +348,7 @@ _BY_CODE: dict[int, Callable[[str], CardError]] = {
     CKR.PIN_INVALID: PinFormat,
     CKR.PIN_LEN_RANGE: PinFormat,
     CKR.PIN_LOCKED: PinBlocked,
-    CKR.USER_ALREADY_LOGGED_IN: lambda said: UnsupportedCard(b"", said),
+    # A PIN that is not in use yet, or no more: the municipality makes it so.
+    CKR.PIN_EXPIRED: CardNotActivated,
+    CKR.USER_PIN_NOT_INITIALIZED: CardNotActivated,
 }

@@ -20,6 +20,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 from cardio import pkcs11_objects as objects
@@ -106,6 +107,10 @@ class Pkcs11Card(Card):
         return b""
 
     @property
+    def module(self) -> Path:
+        return self._token.slot.module
+
+    @property
     def pin_entry(self) -> PinEntry:
         """The official module asks in its own dialog, whatever the reader."""
         if self._official:
@@ -174,7 +179,7 @@ class Pkcs11Card(Card):
 
     def _data(self, place: objects.DataObject | None) -> bytes:
         if place is None or not self._official:
-            raise UnsupportedCard(b"", "this PKCS#11 module shows no files of the card")
+            raise self._unsupported("this PKCS#11 module shows no files of the card")
         value = self._token.data(place.label, place.group)
         if not value:
             raise FileAbsent(place.label)
@@ -347,14 +352,14 @@ class Pkcs11Card(Card):
             raise PinBlocked("no tries left")
         slot = self._token.slot
         if how.number not in slot.mechanisms():
-            raise UnsupportedCard(b"", "the module does not sign as this card does")
+            raise self._unsupported("the module does not sign as this card does")
         if self._official:
             return None
         if not self._token.info.login_required:
-            raise UnsupportedCard(b"", "the module signs without a login")
+            raise self._unsupported("the module signs without a login")
         reader = None if self._beside is None else self._beside.reader(slot.name)
         if reader is None:
-            raise UnsupportedCard(b"", "the module leaves the PIN right on the card")
+            raise self._unsupported("the module leaves the PIN right on the card")
         return reader
 
     def _pin_incorrect(self) -> CardError:

@@ -108,8 +108,10 @@ def _pkcs11(path: str) -> CardSource:
     found = (Path(path),) if path else installed()
     if not found:
         raise Failure("cli-pkcs11-none")
-    if not found[0].is_file():
-        raise Usage("cli-pkcs11", reason=Located(found[0], Words("reason-not-found")))
+    try:
+        found[0].open("rb").close()
+    except OSError as error:
+        raise Usage("cli-pkcs11", module=found[0], reason=error) from None
     try:
         from cardio.beid.beside import Beside
         from cardio.pcsc import PcscReaders
@@ -119,7 +121,7 @@ def _pkcs11(path: str) -> CardSource:
     try:
         return Pkcs11Cards(found[0], Beside(PcscReaders()))
     except ModuleUnusable as error:
-        raise Failure("cli-pkcs11", reason=error) from None
+        raise Failure("cli-pkcs11", module=error.path, reason=error.reason) from None
 
 
 def virtual_source(persona: str, *, pin: str | None = None) -> CardSource:

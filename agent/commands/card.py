@@ -25,6 +25,7 @@ from cardio.errors import (
     CardNotActivated,
     CardRemoved,
     FileAbsent,
+    ModuleLacks,
     NoCard,
     NoReader,
     SeveralReaders,
@@ -74,6 +75,8 @@ def explained() -> Iterator[None]:
     except SeveralReaders as error:
         names = ", ".join(f'"{quoted(name)}"' for name in error.names)
         raise Failure("cli-several-readers", names=names) from None
+    except ModuleLacks as error:
+        raise Failure("cli-module-lacks", module=error.module) from None
     except UnsupportedCard as error:
         if not error.atr:  # a PKCS#11 module does not tell it
             raise Failure(Problem.from_card_error(error).code) from None

@@ -72,6 +72,8 @@ def main(options: argparse.Namespace) -> int:
 def _look(source: CardSource, reader: str) -> _Card:
     def work(card: Card) -> _Card:
         data = card.recognise()
+        if card.module is not None:
+            raise Failure("cli-module-lacks", module=card.module)
         if not card.changes_pin:
             raise Failure("cli-change-unsupported")
         card.has_certificate(EF.AUTHENTICATION)  # CardNotActivated, before any PIN

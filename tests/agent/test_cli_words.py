@@ -44,6 +44,11 @@ from tests.agent.program import run, started
             "/nowhere/x.jpg kan niet geschreven worden (bestaat niet)",
         ),
         (
+            ["run", "--card", "pkcs11:/nowhere/x.so"],
+            "De PKCS#11-module /nowhere/x.so is onbruikbaar (bestaat niet). Kies",
+        ),
+        (["card", "list", "--card", "pkcs11:/"], "/ is onbruikbaar (is een map)"),
+        (
             ["demo", "--card", "virtual:kids", "--persona", "adult"],
             "Kies de persona één keer",
         ),

@@ -98,15 +98,20 @@ def test_the_applet_is_told_by_the_keys(
     assert [(one["applet"], one["signing"]) for one in found] == [(applet, signing)]
 
 
-def test_card_read_says_that_opensc_shows_no_data(
-    pcscd: Pcscd, card_option: str
+@pytest.mark.parametrize("action", ["read", "verify", "change-pin"])
+def test_what_opensc_cannot_do_is_said_of_the_module(
+    pcscd: Pcscd, card_option: str, action: str
 ) -> None:
-    """One sentence, exit code 1."""
-    with pcscd.card("adult-1.7"):
-        result = run("card", "read", "--lang", "en", "--card", card_option)
+    """One sentence, exit code 1: not another card or reader helps, but another road."""
+    with pcscd.card("adult-1.7") as card:
+        result = run("card", action, "--lang", "en", "--card", card_option)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("eid-agent: This card cannot be used here.")
-    assert result.stderr.count("\n") == 1
+    module = Path(card_option.removeprefix("pkcs11:")).resolve()
+    assert result.stderr == (
+        f"eid-agent: The PKCS#11 module {module} cannot do this with this card."
+        " Leave --card out.\n"
+    )
+    assert verifies(card) == 0
 
 
 @pytest.mark.parametrize(
@@ -191,6 +196,7 @@ def test_identity_is_refused_before_anything_is_asked(
     ):
         pass
     assert (reading.status, reading.body["code"]) == (424, "unsupported-card")
+    assert reading.body["title"].endswith("again without --card.")
 
 
 def test_a_1_8_card_that_opensc_cannot_sign_with_costs_no_pin(
@@ -206,6 +212,8 @@ def test_a_1_8_card_that_opensc_cannot_sign_with_costs_no_pin(
                 assert validated(login.body).surname
                 pytest.skip("this OpenSC signs with 1.8 cards")
             assert (login.status, login.body["code"]) == (424, "unsupported-card")
+            assert login.body["title"].endswith("again without --card.")
+            assert "/" not in json.dumps(login.body)  # where its software is: not told
         assert verifies(card) == 0
 
 

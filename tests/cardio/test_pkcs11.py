@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import threading
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -634,7 +636,34 @@ def test_a_file_that_is_no_module_is_said_to_be_none(
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("missing", [0, 2, 6, 12, 18, 19, 24, 27, 42, 43, None])
+def test_a_module_that_lacks_functions_is_refused_before_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: int | None
+) -> None:
+    """To call a function that is not there would end the process.
+
+    A FAKE of a library: no real module is like that. None: there is not even a list.
+    """
+    listed = cryptoki._FunctionList()
+    for place in range(len(listed.functions)):
+        listed.functions[place] = None if place == missing else 1
+
+    def get_function_list(found: Any) -> int:
+        found[0] = None if missing is None else ctypes.addressof(listed)
+        return CKR.OK
+
+    pointers = ctypes.POINTER(ctypes.c_void_p)
+    kind = ctypes.CFUNCTYPE(ctypes.c_ulong, pointers)
+    fake = SimpleNamespace(C_GetFunctionList=kind(get_function_list))
+    path = tmp_path / "module.so"
+    path.touch()
+    with monkeypatch.context() as patched:
+        patched.setattr(ctypes, "CDLL", lambda _: fake)
+        with pytest.raises(ModuleUnusable, match="functions"):
+            Pkcs11Cards(path, None)
+
+
 def test_structures_have_the_size_of_the_standard() -> None:
     """Natural alignment on this system (CK_ULONG is a C unsigned long)."""
-    ulong = cryptoki.ctypes.sizeof(cryptoki.ctypes.c_ulong)
-    assert cryptoki.ctypes.sizeof(cryptoki.PssParameters) == 3 * ulong
+    ulong = ctypes.sizeof(ctypes.c_ulong)
+    assert ctypes.sizeof(cryptoki.PssParameters) == 3 * ulong
