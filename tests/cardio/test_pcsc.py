@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -357,6 +357,40 @@ def test_a_reader_without_keys_says_so(
             with pytest.raises(CardUnreadable):
                 channel.enter_pin(Feature.VERIFY_PIN_DIRECT, b"", 1.0)
             channel.close()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "01 04 4233AA01 02 04 4233AA02 03 04 4233AA03 04 04 4233AA04 05 04 4233AA05",
+        "07 04 4233AA07",
+        "",
+    ],
+    ids=["start-finish", "modify-only", "ppdu"],
+)
+def test_keys_that_are_not_handled_leave_the_pin_to_the_keyboard(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """VERIFY_PIN_START and _FINISH, a keypad that only changes, one without a table.
+
+    The PIN is typed here and signs; nothing else than the card's commands is sent.
+    """
+    monkeypatch.setattr(FakePinPadDriver, "TABLE", bytes.fromhex(table))
+    driver = FakePinPadDriver(monkeypatch)
+    with pcscd.card("adult") as played:
+        readers = pcsc.PcscReaders()
+        assert not any(state.pin_pad for state in readers.readers())
+        with closing(readers.connect(pcscd.reader)) as channel:
+            card = BeidCard(channel)
+            expected = Expected(card.recognise().chip_serial, 3)
+            assert card.pin_entry is PinEntry.TYPED
+            assert card.changes_pin
+            with Pin(bytearray(b"1234")) as pin:
+                digest = bytes(48)
+                card.sign(Key.AUTHENTICATION, ES384, digest, pin, expected)
+        assert driver.orders == []
+        assert played.count(INS.VERIFY) == 1
+        assert {each.command[0] for each in played.exchanges} == {0x00, 0x80}
 
 
 def test_a_pin_wiped_while_it_waits_is_sent_as_it_was(
