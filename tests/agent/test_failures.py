@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ CARD_ERRORS: list[tuple[errors.CardError, str, int]] = [
     (errors.SeveralReaders(("a", "b")), "card-unreadable", 424),
     (errors.NoCard(), "no-card", 424),
     (errors.UnsupportedCard(b""), "unsupported-card", 424),
+    (errors.ModuleLacks(Path("x.so"), "odd"), "unsupported-card", 424),
     (errors.CardRemoved(), "card-removed", 424),
     (errors.CardReset(), "card-unreadable", 424),
     (errors.CardChanged(), "card-changed", 409),
@@ -44,7 +46,7 @@ CARD_ERRORS: list[tuple[errors.CardError, str, int]] = [
     (errors.NoCertificate(), "no-certificate", 424),
     (errors.PinError(), "card-unreadable", 424),
     (errors.CardBusy(), "busy", 409),
-    (errors.ModuleUnusable(), "pcsc-unavailable", 424),
+    (errors.ModuleUnusable(Path("x.so"), "odd"), "pcsc-unavailable", 424),
     (errors.LoginFirst(), "no-certificate", 424),
     (errors.ChipBlocked(), "card-unreadable", 424),
     (errors.PinFormat(), "user-cancelled", 409),
