@@ -42,6 +42,8 @@ class EF(enum.Enum):
     ADDRESS = ((DF_ID, 0x4033), "address.tlv")
     ADDRESS_SIGNATURE = ((DF_ID, 0x4034), "address-signature.bin")
     PHOTO = ((DF_ID, 0x4035), "photo.jpg")
+    ROLE_KEY_HASH = ((DF_ID, 0x4038), None)
+    PREFERENCES = ((DF_ID, 0x4039), None)
     BASIC_KEY = ((DF_ID, 0x4040), "basic-key.der")
 
     def __init__(self, path: tuple[int, ...], file_name: str | None) -> None:
@@ -49,7 +51,7 @@ class EF(enum.Enum):
         self.path = path
         #: The file's own identifier.
         self.fid = path[-1]
-        #: Name in a card folder; None for the PKCS#15 files, which are derived.
+        #: Name in a card folder; None for those that are derived or invented.
         self.file_name = file_name
 
 

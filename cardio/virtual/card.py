@@ -150,6 +150,8 @@ class VirtualCard:
 
     def _select(self, command: Command) -> bytes:
         """P1 02 file identifier, 04 AID, 08 path; no FCI. P2 may be 00 for an AID."""
+        if len(command.data) != command.p3:  # announced, and did not come
+            raise Refused(SW.LC_INCONSISTENT)
         if command.p1_p2 in (0x040C, 0x0400):
             if command.data == APPLET_AID:
                 self._start_session()

@@ -52,6 +52,14 @@ _KEY_FILES = {
 }
 
 
+#: Card content 4.01, 4.3 and 2.8, 6.3.8: the SHA-1 of the CA role's key, invented, and
+#: the preferences, which end at the first 00: there are none. Their length is ours.
+_UP_TO_1_7 = {
+    EF.ROLE_KEY_HASH: hashlib.sha256(b"TEST CA role").digest()[:20],
+    EF.PREFERENCES: bytes(100),
+}
+
+
 class UnknownPersona(ProfileError):
     """The `name` is neither a persona's nor a folder's."""
 
@@ -198,7 +206,10 @@ def _complete(
     pin: str,
     tries: int,
 ) -> Profile:
-    """Derive what the other files decide: chip number and PKCS#15 files."""
+    """Derive what the other files decide: chip number and PKCS#15 files.
+
+    Applets up to 1.7 get the two files that belong to no person, too.
+    """
     serial = _chip_serial(files)
     certificates = {
         ef for ef in (EF.AUTHENTICATION, EF.SIGNATURE) if any(files.get(ef, b""))
@@ -206,6 +217,8 @@ def _complete(
     key = keys.get(Key.AUTHENTICATION)
     bits = applet.key_bits if key is None else key.key_size
     derived = pkcs15.files(applet, serial, bits, certificates)
+    if not applet.is_1_8:
+        derived |= _UP_TO_1_7
     return Profile(
         name, applet.version, atr, {**files, **derived}, serial, keys, pin, tries
     )

@@ -159,8 +159,8 @@ def test_after_reset(applet: str, apdu: str, answer: str) -> None:
         ("002C0003", "6D00", "6A88"),
         ("0088028132" + "9430" + "00" * 48, "6D00", "6160"),
         ("00A4080C06" + "3F00DF014040", "6A82", "9000"),
-        ("00A4080C06" + "3F00DF014038", "6A82", "6A82"),
-        ("00A4080C06" + "3F00DF014039", "6A82", "6A82"),
+        ("00A4080C06" + "3F00DF014038", "9000", "6A82"),
+        ("00A4080C06" + "3F00DF014039", "9000", "6A82"),
         ("00A4040C0C" + "A0000001774964" + "46696C6573", "9000", "6A82"),
         ("00A4040C00", "6A87", "9000"),
         ("002241B605" + "0480408482", "6A80", "9000"),
@@ -172,6 +172,16 @@ def test_versions_differ(apdu: str, on_1_7: str, on_1_8: str | None) -> None:
     assert Wire("1.7").send(apdu) == on_1_7
     answer = Wire("1.8").send(apdu)
     assert answer == on_1_8 or (on_1_8 is None and len(answer) == 66)
+
+
+def test_role_key_and_preferences_of_1_7() -> None:
+    """Card content 4.01, 4.3: a SHA-1; and 2.8, 6.3.8: a text up to the first 00."""
+    wire = Wire("1.7")
+    assert wire.send(select("DF014038")) == "9000"
+    assert len(wire.send("00B0000014")) == 2 * (20 + 2)
+    assert wire.send("00B0000000") == "6C14"
+    assert wire.send(select("DF014039")) == "9000"
+    assert wire.send("00B0000001") == "009000"
 
 
 @BOTH
