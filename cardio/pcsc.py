@@ -428,6 +428,10 @@ class PcscWatch:
             self._context = None
 
 
+#: Connections whose card has not answered a command yet, and that were given up.
+_MUTE: set[PcscChannel] = set()
+
+
 class PcscChannel(Channel):
     """A connection to the card in one reader."""
 
@@ -445,7 +449,9 @@ class PcscChannel(Channel):
         self._worker = Worker(self._release)
         try:
             self._atr = self._worker.run(self._connect, seconds)
-        except CardMute:  # no command of ours has been sent
+        except CardMute:  # this connection has sent nothing
+            if any(channel._name == name for channel in tuple(_MUTE)):
+                raise
             raise CardBusy("another program keeps the card") from None
         except BaseException:
             self._worker.end()
@@ -459,7 +465,7 @@ class PcscChannel(Channel):
         # A list of this call's own: the caller may wipe `apdu` at any moment, and a
         # wiped PIN that is on its way yet would reach the card as a wrong one.
         command = list(apdu)
-        return Response.from_bytes(self._run(lambda: self._transmit(command)))
+        return self._ask(lambda: self._transmit(command))
 
     @property
     def keypad(self) -> Keypad | None:
@@ -471,9 +477,7 @@ class PcscChannel(Channel):
         return keypad(self._table, self._firmware)
 
     def enter_pin(self, feature: Feature, structure: bytes, seconds: float) -> Response:
-        return Response.from_bytes(
-            self._run(lambda: self._control(feature, structure), seconds)
-        )
+        return self._ask(lambda: self._control(feature, structure), seconds)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -494,6 +498,18 @@ class PcscChannel(Channel):
             with contextlib.suppress(CardError):
                 self._run(self._release)
             self._worker.end()
+
+    def _ask(
+        self, command: Callable[[], bytes], seconds: float | None = None
+    ) -> Response:
+        """Run a command; a card that keeps its answer keeps the next connection out."""
+        try:
+            return Response.from_bytes(self._run(command, seconds))
+        except CardMute:
+            _MUTE.add(self)
+            if self._context is None:  # it answered just now
+                _MUTE.discard(self)
+            raise
 
     def _run(self, work: Callable[[], T], seconds: float | None = None) -> T:
         """Run in the channel's thread; here an empty or vanished reader is removal."""
@@ -624,3 +640,4 @@ class PcscChannel(Channel):
         if self._context is not None:
             scard.SCardReleaseContext(self._context)
             self._context = None
+        _MUTE.discard(self)
