@@ -19,7 +19,12 @@ T = TypeVar("T")
 
 
 class Lane:
-    """A daemon thread that runs one call after the other."""
+    """A daemon thread that runs one call after the other.
+
+    Apart from `cardio.worker`: there is one for the whole process, which serves again
+    when a late call has ended. A worker is one channel's, and a channel whose card
+    stayed mute is given up for good.
+    """
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]]

@@ -9,6 +9,7 @@ Nothing of it decides: what is asked of a token, and when, is in `cardio.pkcs11_
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from cardio.errors import (
     CardNotActivated,
     CardRemoved,
     CardUnreadable,
+    MalformedData,
     ModuleLacks,
     ModuleUnusable,
     PinBlocked,
@@ -165,6 +167,9 @@ class Slot:
             yield
         except (PKCS11Error, Refused) as error:
             raise self._translated(error) from None
+        except (ValueError, IndexError, struct.error) as error:
+            # What python-pkcs11 says of an attribute that has not its type's form.
+            raise MalformedData(type(error).__name__) from None
 
     def _translated(self, error: PKCS11Error | Refused) -> CardError:
         if isinstance(error, Refused) and error.code in _BY_CODE:

@@ -35,6 +35,7 @@ from cardio.errors import (
     CardUnreadable,
     FileAbsent,
     LoginFirst,
+    MalformedData,
     NoCertificate,
     PinBlocked,
     PinIncorrect,
@@ -382,9 +383,16 @@ class Pkcs11Card(Card):
                 self._shown[ef] = self._visible(ef)
 
     def _leave(self, reader: str | None) -> None:
-        """End the login in the module, and its right on the card."""
+        """End the login in the module, and its right on the card.
+
+        The official module ends that by itself; where it could not, PC/SC does.
+        """
         try:
             self._token.logout()
+        except CardError:
+            if reader is None and self._beside is not None:
+                reader = self._beside.reader(self._token.slot.name)
+            raise
         finally:
             if reader is not None and self._beside is not None:
                 self._beside.log_off(reader)
@@ -395,5 +403,8 @@ class Pkcs11Card(Card):
 
 
 def _bare(certificate: bytes) -> bytes:
-    """Cut off what follows a certificate."""
-    return certificate[: tlv.der_length(certificate[:6])]
+    """Cut off what follows a certificate; MalformedData when it is cut off itself."""
+    size = tlv.der_length(certificate[:6])
+    if size > len(certificate):
+        raise MalformedData("a certificate that ends too early")
+    return certificate[:size]

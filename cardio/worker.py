@@ -1,6 +1,8 @@
 """A thread of a channel's own, in which each call has a time limit; no I/O itself.
 
-winscard knows no limit for a card that does not answer, so its calls run here.
+winscard knows no limit for a card that does not answer, so its calls run here. Apart
+from `cardio.lane`, which many callers share and nobody ends: this one ends with its
+channel, or when its card stayed mute, and releases the card as its last act.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ NOT RUN: the real module. See `tests.cardio.fake_official_module` for what is pl
 from __future__ import annotations
 
 import asyncio
+import struct
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,11 +23,18 @@ from agent import relyingparty as rp
 from agent.protocol import AuthenticateRequest
 from agent.ui import Login
 from cardio import pkcs11
+from cardio.apdu import INS
 from cardio.beid.algorithms import ES384
 from cardio.beid.beside import Beside
 from cardio.card import Card, Expected, PinEntry
-from cardio.cryptoki import CKR
-from cardio.errors import CardChanged, CardRemoved, FileAbsent, NoCertificate
+from cardio.cryptoki import CKR, Refused
+from cardio.errors import (
+    CardChanged,
+    CardRemoved,
+    FileAbsent,
+    MalformedData,
+    NoCertificate,
+)
 from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.pkcs11_source import Pkcs11Cards
@@ -35,6 +44,7 @@ from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.people import NONCE, PORTAL, Agent, Person, running
 from tests.cardio.fake_official_module import SLOT, FakeOfficialModule
+from tests.rig.transcript import RecordedCard
 
 pytestmark = pytest.mark.filterwarnings("ignore::agent.relyingparty.AcceptingTestCards")
 
@@ -270,6 +280,54 @@ async def test_fake_card_pulled_is_removed(
     async with agent(source, Person()) as running_agent:
         answer = await running_agent.login()
     assert answer.body["code"] == "no-card"
+
+
+async def test_fake_logout_that_fails_is_made_good_through_pcsc(
+    fake: FakeOfficialModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module holds the login for ended then, and asks the card no second time."""
+
+    def failing(session: int) -> None:
+        if not fake.logged_in:
+            raise Refused("C_Logout", CKR.USER_NOT_LOGGED_IN)
+        fake.logged_in = False
+        raise Refused("C_Logout", 0x30)  # CKR_DEVICE_ERROR
+
+    monkeypatch.setattr(fake, "logout", failing)
+    card = RecordedCard(fake.profile)
+    readers = VirtualReaders(SLOT)
+    readers.insert(card)
+    path = tmp_path / "fake-module.so"
+    path.touch()
+    async with agent(Pkcs11Cards(path, Beside(readers)), Person()) as running_agent:
+        answer = await running_agent.login()
+    assert answer.body["code"] == "card-unreadable"
+    assert (fake.signed, card.count(INS.LOG_OFF)) == (1, 1)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 100])
+def test_fake_certificate_that_is_cut_off_is_unreadable(
+    fake: FakeOfficialModule, source: Pkcs11Cards, cut: int
+) -> None:
+    """Not handed on for a whole one."""
+    whole = fake.profile.files
+    short = {**whole, EF.RRN: whole[EF.RRN][:cut]}
+    fake.profile = replace(fake.profile, files=short)
+    with opened(source) as card, pytest.raises(MalformedData):
+        card.read_certificate(EF.RRN)
+
+
+def test_fake_attribute_without_its_form_is_unreadable(
+    fake: FakeOfficialModule, source: Pkcs11Cards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As python-pkcs11 says it: by an error that is none of its own."""
+
+    def odd(template: object) -> Any:
+        raise struct.error("unpack requires a buffer of 1 bytes")
+
+    monkeypatch.setattr(fake, "_find", odd)
+    with opened(source) as card, pytest.raises(MalformedData):
+        card.read(EF.IDENTITY)
 
 
 def test_fake_readers_of_windows_itself_are_left_out(

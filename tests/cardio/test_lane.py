@@ -73,6 +73,19 @@ def test_what_had_not_begun_in_time_never_runs() -> None:
     assert not ran
 
 
+def test_what_is_left_to_the_thread_runs_after_a_hanging_call() -> None:
+    """As the end of a session, which nobody waits for: none stays open for ever."""
+    lane = Lane("test")
+    work, release, _ = hanging()
+    with pytest.raises(CardMute):
+        lane.run(work, SHORT)
+    ran = threading.Event()
+    lane.leave(ran.set)
+    assert not ran.is_set()
+    release.set()
+    assert ran.wait(LONG)
+
+
 def test_a_timeout_of_the_work_itself_is_not_the_lanes() -> None:
     """TimeoutError from within comes out as it is."""
     lane = Lane("test")

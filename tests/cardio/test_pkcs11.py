@@ -593,7 +593,7 @@ def test_a_pin_and_its_absence_are_not_mixed_up(bench: Bench) -> None:
     """A typed PIN is needed here; without one nothing is logged in."""
     with bench.open(0) as card:
         expected = Expected(card.recognise().chip_serial, None)
-        with pytest.raises(ValueError, match="PIN"):
+        with pytest.raises(CardChanged, match="PIN"):
             card.sign(Key.AUTHENTICATION, RS256, bytes(32), None, expected)
 
 
