@@ -208,9 +208,9 @@ def test_the_card_is_free_while_a_pin_is_typed(pcscd: Pcscd, tmp_path: Path) -> 
                 it.type("1234")
             assert login.status == 200
         with started("card", "change-pin", "--reader", pcscd.reader) as change:
-            for _ in range(3):
+            for pin in ("1234", "4321", "4321"):
                 change.until("PIN: $")
                 assert _asks(PcscReaders().connect, pcscd.reader)
-                change.type("1234")
+                change.type(pin)
             assert change.process.wait(20) == 0
         assert card.tries_left == 3

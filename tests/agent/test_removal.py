@@ -14,6 +14,7 @@ from cardio.apdu import INS
 from cardio.beid.source import BeidCards
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
+from tests.agent.calls import prepared
 from tests.agent.commands import run_on
 from tests.agent.people import NONCE, PORTAL, Agent, Answer, running
 from tests.cardio.sweep import Struck, pulled
@@ -62,7 +63,7 @@ async def test_a_card_pulled_at_any_command_of_a_request(
             agent.readers.insert(card)
             if "held" in name:
                 await _read_ahead(agent)
-                assert agent.service.prepared()
+                assert prepared(agent.service)
             card.arm(at, lost=lost)
             began = time.monotonic()
             answer = await CALLS[name](agent)
@@ -105,7 +106,7 @@ async def test_a_card_pulled_while_it_is_looked_at_or_read_ahead(
             assert (await _read_ahead(agent)).status == 200
             assert time.monotonic() - began < SECONDS
             async with asyncio.timeout(5):  # the removal is told by another thread
-                while agent.service.prepared() is card.struck:
+                while prepared(agent.service) is card.struck:
                     await asyncio.sleep(0)
             if not card.struck:
                 break

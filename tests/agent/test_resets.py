@@ -14,6 +14,7 @@ from cardio.apdu import INS
 from cardio.beid.source import BeidCards
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
+from tests.agent.calls import prepared
 from tests.agent.commands import run_on
 from tests.agent.people import NONCE, PORTAL, Person, running
 from tests.cardio.sweep import Struck, reset
@@ -89,7 +90,7 @@ async def test_what_is_read_ahead_is_begun_again_too(lost: bool) -> None:
             assert (await agent.call("GET", "/v1/status")).body["card"] == "present"
             for task in set(agent.service._ahead._tasks):
                 await task
-            assert agent.service.prepared()
+            assert prepared(agent.service)
 
 
 def _run(
