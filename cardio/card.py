@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cardio.apdu import MAX_TRIES
+from cardio.atr import looks_belgian
 from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.channel import Transaction
 from cardio.errors import CardChanged, MalformedData, ModuleLacks, UnsupportedCard
@@ -52,9 +53,12 @@ class CardData:
     def from_bytes(cls, data: bytes, atr: bytes) -> CardData:
         """Parse 28 bytes, or 31 with the tries; UnsupportedCard for anything else.
 
-        MalformedData for more tries than a card has; FF stands for no PIN (manual 2.7).
+        MalformedData for another length of a card whose ATR is Belgian, and for more
+        tries than a card has; FF stands for no PIN (manual 2.7).
         """
         known_size = len(data) in (CARD_DATA_SIZE, EXTENDED_SIZE)
+        if not known_size and looks_belgian(atr):
+            raise MalformedData(f"card data of {len(data)} bytes")
         applet = _APPLETS.get(data[21]) if known_size else None
         if applet is None:
             raise UnsupportedCard(atr)

@@ -336,6 +336,15 @@ def test_a_copy_on_another_chip_is_found() -> None:
     assert _wrong(checks) == {"chip"}
 
 
+def test_a_key_that_nothing_signed_names_leaves_the_card_open() -> None:
+    """A 1.7 card has no chip key; one among its files was not checked."""
+    content, _ = _content(load_profile("adult-1.7"))
+    key = load_profile("adult").files[EF.BASIC_KEY]
+    content = dataclasses.replace(content, files={**content.files, EF.BASIC_KEY: key})
+    now = datetime.datetime.now(datetime.UTC)
+    assert not is_valid(judge(content, pki.test_roots(), now))
+
+
 def test_a_copy_that_shows_its_own_key_is_found() -> None:
     """The identity names another key, and the chip proves nothing by its own."""
     key = load_profile("kids").files[EF.BASIC_KEY]

@@ -20,7 +20,7 @@ from agent.work import Reservations
 from cardio import errors
 from cardio.beid.source import BeidCards
 from cardio.card import CardData, CardSource
-from cardio.channel import Channel
+from cardio.channel import Apdu, Channel
 from cardio.display import is_hidden
 from cardio.files import ATR_1_8
 from cardio.pcsc import PcscReaders
@@ -75,6 +75,24 @@ def refusing(
 async def card_of(agent: Agent) -> str:
     """Return the `card` of /v1/status."""
     return str((await agent.call("GET", "/v1/status")).body["card"])
+
+
+async def test_a_garbled_first_answer_is_asked_for_again() -> None:
+    """The card is not taken for one of another kind until it is pulled out."""
+    garbled = threading.Event()
+
+    class Garbled(RecordedCard):
+        def transmit(self, apdu: Apdu) -> bytes:
+            answer = super().transmit(apdu)
+            if garbled.is_set():
+                return answer
+            garbled.set()
+            return answer[:20] + b"\x90\x00"
+
+    async with running("", settings=ALLOWED) as agent:
+        agent.readers.insert(Garbled(load_profile("adult")))
+        assert (await agent.login()).body["code"] == "card-unreadable"
+        assert (await agent.login()).status == 200
 
 
 # --- cards that are none of ours -----------------------------------------------------

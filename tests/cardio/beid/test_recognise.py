@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardio.beid.card import BeidCard
-from cardio.errors import CardError, CardReset, UnsupportedCard
+from cardio.errors import (
+    CardError,
+    CardReset,
+    CardUnreadable,
+    MalformedData,
+    UnsupportedCard,
+)
 from cardio.files import ATR_1_7, ATR_1_8
 from tests.cardio.channels import ScriptedChannel
 
@@ -84,9 +90,21 @@ def test_foreign_cards_are_left_alone(steps: list[tuple[str, str]]) -> None:
 
 
 def test_card_data_with_a_byte_too_many_are_not_believed() -> None:
-    """28 bytes are card data; 29 with the right byte at offset 21 are an accident."""
-    script = ScriptedChannel((GET, _data("18")[:-4] + "00" + "9000"))
+    """28 bytes are card data; 29 with the right byte at offset 21 are an accident.
+
+    Of a card whose ATR is Belgian they are a damaged answer, to be asked for again.
+    """
+    answer = _data("18")[:-4] + "00" + "9000"
     with pytest.raises(UnsupportedCard):
+        BeidCard(ScriptedChannel((GET, answer), atr=FOREIGN_ATR)).recognise()
+    with pytest.raises(MalformedData):
+        BeidCard(ScriptedChannel((GET, answer))).recognise()
+
+
+def test_a_belgian_card_that_refuses_is_unreadable() -> None:
+    """A fault of the moment: it is not told that it is of another kind."""
+    script = ScriptedChannel((GET, "6F00"), (SELECT, "6F00"))
+    with pytest.raises(CardUnreadable):
         BeidCard(script).recognise()
 
 
