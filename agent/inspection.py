@@ -126,7 +126,8 @@ def look_into(source: CardSource, state: ReaderState) -> Found:
     try:
         return on_card(source, state.name, work)
     except CardError as error:
-        return Found(state, error=error)
+        # Kept for the card's stay: what it was raised through is not.
+        return Found(state, error=error.with_traceback(None))
 
 
 def look_into_all(source: CardSource) -> tuple[Found, ...]:
@@ -147,7 +148,7 @@ def usable(found: Sequence[Found]) -> list[Found]:
     reason = min(errors, key=_rank, default=NoCard())
     if cards and not isinstance(reason, CardBusy):
         return cards  # whoever reads one is told
-    raise reason
+    raise reason.with_traceback(None)  # each raising adds to it, and it is kept
 
 
 def _rank(error: CardError) -> int:

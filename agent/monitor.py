@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from cardio.errors import UnsupportedCard
 from cardio.readers import ReaderState
 
 _log = logging.getLogger(__name__)
+
+#: Pause after a watch failed in a way that nobody foresaw.
+_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,14 @@ class Monitor:
         ).start()
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
-        while (states := self._watch.wait()) is not None:
-            if loop.is_closed():
+        while True:
+            try:
+                states = self._watch.wait()
+            except Exception as error:  # questions and grants end with what it tells
+                _log.error("the watch on the readers: %s", type(error).__name__)
+                time.sleep(_AGAIN_SECONDS)
+                continue
+            if states is None or loop.is_closed():
                 return
             loop.call_soon_threadsafe(self._changed, states)
 

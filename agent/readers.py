@@ -38,7 +38,8 @@ class Readers:
         self._monitor = monitor
         self._reservations = reservations
         self._test_cards = test_cards
-        self._stuck: asyncio.Future[tuple[ReaderState, ...]] | None = None
+        self._look: asyncio.Future[tuple[ReaderState, ...]] | None = None
+        self._stuck = False
 
     def is_virtual(self, found: Found) -> bool:
         """Tell whether a test card is in a reader, whichever road leads to it."""
@@ -62,18 +63,23 @@ class Readers:
     async def states(self) -> tuple[ReaderState, ...]:
         """Return the readers now; `pcsc-unavailable` from a service that is stuck.
 
-        While a look at it has not come back no other one is begun.
+        While a look at it has not come back no other one is begun, whoever waits for
+        it still or does not any more.
         """
-        if self._stuck is not None and not self._stuck.done():
-            raise Problem("pcsc-unavailable")
-        look = asyncio.ensure_future(self._in_thread(self._source.readers))
         try:
             # Not wait_for, which up to Python 3.11 can swallow a cancellation.
-            async with asyncio.timeout(READERS_SECONDS):
+            async with asyncio.timeout(0 if self._stuck else READERS_SECONDS):
+                while self._look is not None and not self._look.done():
+                    await asyncio.wait([self._look])
+                self._stuck = False
+                look = asyncio.ensure_future(self._in_thread(self._source.readers))
+                look.add_done_callback(
+                    lambda done: done.cancelled() or done.exception()
+                )
+                self._look = look
                 return await asyncio.shield(look)
         except TimeoutError:
-            self._stuck = look
-            look.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._stuck = True
             raise Problem("pcsc-unavailable") from None
 
     async def look_into_all(self) -> list[Found]:

@@ -360,11 +360,13 @@ class AgentService:
         """
         if not self._tickets.take(ticket, origin) or not self._grants.allowed(origin):
             raise Problem("user-denied")
-        with self._audience.join(origin) as listener:
-            self._last_call[origin] = host.clock()
-            yield listener
-        if not self._audience.has(origin):
-            self._last_call.pop(origin, None)
+        try:
+            with self._audience.join(origin) as listener:
+                self._last_call[origin] = host.clock()
+                yield listener
+        finally:
+            if not self._audience.has(origin):
+                self._last_call.pop(origin, None)
 
     def still_listens(self, listener: Listener) -> bool:
         """Send a page away whose consent has ended, or that has long been idle."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from cardio.errors import CardMute
+from cardio.errors import CardBusy, CardMute
 
 T = TypeVar("T")
 
@@ -35,8 +35,8 @@ class Lane:
     def run(self, work: Callable[[], T], seconds: float) -> T:
         """Run `work` in the thread; CardMute when it takes too long.
 
-        What had not begun by then never runs. What had goes on to its own end, and
-        until then every other call is refused at once.
+        What had not begun by then never runs: CardBusy. What had goes on to its own
+        end, and until then every other call is refused at once.
         """
         if self._late is not None and not self._late.done():
             raise CardMute("the library still does not answer")
@@ -46,7 +46,7 @@ class Lane:
             return result.result(timeout=seconds)
         except TimeoutError:
             if result.cancel():
-                raise CardMute("the library is busy") from None
+                raise CardBusy("the library is busy") from None
             if result.done():  # at the last moment, or by a TimeoutError of its own
                 return result.result()
             self._late = result

@@ -197,14 +197,18 @@ class _Pads:
 
     def forget_all_but(self, names: list[str]) -> None:
         """Forget readers that went: another one may come by the same name."""
-        for name in self.known.keys() - set(names):
-            self.known.pop(name, None)
+        with self._lock:
+            for name in {*self.known, *self._asking} - set(names):
+                self.known.pop(name, None)
+                self._asking.pop(name, None)
 
     def _ask(self, name: str) -> None:
         with contextlib.suppress(ServiceUnavailable), _context() as context:
             pad = _has_pin_pad(context, name)
-            if pad is not None:
-                self.known[name] = pad
+            with self._lock:  # it may have been forgotten meanwhile
+                here = self._asking.get(name) is threading.current_thread()
+                if pad is not None and here:
+                    self.known[name] = pad
 
 
 def _look(context: Any, pads: _Pads) -> tuple[ReaderState, ...]:
@@ -233,14 +237,24 @@ def _has_pin_pad(context: Any, name: str) -> bool | None:
         return None
     try:
         return keypad(_features(card), None) is not None
+    except CardError:
+        return None
     finally:
         scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
 
 
 def _features(card: Any) -> bytes:
-    """Return a reader's table of features (PC/SC part 10, 2.2); trouble means none."""
+    """Return a reader's table of features (PC/SC part 10, 2.2).
+
+    A driver that knows no such request refuses it, each in its own way: none. CardError
+    where card, reader or service went, of which nothing can be said.
+    """
     code, table = scard.SCardControl(card, _GET_FEATURES, [])
-    return bytes(table) if code == scard.SCARD_S_SUCCESS else b""
+    if code == scard.SCARD_S_SUCCESS:
+        return bytes(table)
+    if _BY_CODE.get(_unsigned(code)) in _GONE_MEANWHILE:
+        _check(code)
+    return b""
 
 
 def _firmware(card: Any) -> tuple[int, int] | None:
@@ -289,6 +303,8 @@ class PcscReaders:
 _NO_NEWS = frozenset(
     map(_unsigned, (scard.SCARD_E_CANCELLED, scard.SCARD_E_TIMEOUT)),
 )
+#: What took reader, card or service away while a reader was asked for its features.
+_GONE_MEANWHILE = (CardRemoved, CardReset, NoCard, NoReader, ServiceUnavailable)
 #: A reader that is not there, and one without a card.
 _GONE = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE
 _NOTHING = _GONE | scard.SCARD_STATE_EMPTY
@@ -379,7 +395,7 @@ class PcscWatch:
 
     def _without(self, gone: set[str]) -> tuple[ReaderState, ...]:
         self._pads.forget_all_but(
-            [name for name in self._pads.known if name not in gone]
+            [name for name in tuple(self._pads.known) if name not in gone]
         )
         return tuple(one for one in self._reported or () if one.name not in gone)
 

@@ -258,7 +258,8 @@ class Pkcs11Card(Card):
         stop: threading.Event | None = None,
         lang: str = "en",  # the module asks in its own
     ) -> bytes:
-        """Sign a digest with one login of its own; a PIN goes to C_Login once.
+        """Sign a digest with one login of its own; a PIN goes to C_Login once, and
+        once more for a key that asks for it always, when it was found right.
 
         Raises CardChanged, PinBlocked and UnsupportedCard before the login,
         PinIncorrect, PinBlocked and PinEntryCancelled from it; Stopped once `stop` is
@@ -316,7 +317,7 @@ class Pkcs11Card(Card):
         expected: Expected,
         wanted: Callable[[], None],
     ) -> bytes:
-        """Check, log in, sign, log out; nothing of it twice.
+        """Check, log in, sign, log out, each once; the login once more for its key.
 
         `wanted` raises Stopped when nobody waits any more.
         """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cardio.beid.beside import Beside
 from cardio.card import Card
-from cardio.errors import CardError, NoCard, NoReader, ServiceUnavailable
+from cardio.errors import CardError, CardMute, NoCard, NoReader, ServiceUnavailable
 from cardio.pkcs11 import CALL_SECONDS, Slot, Token, load
 from cardio.pkcs11_card import Pkcs11Card, Signatures
 from cardio.pkcs11_objects import OFFICIAL_MANUFACTURER
@@ -57,12 +57,15 @@ class Pkcs11Cards:
         self._signatures = Signatures()
 
     def readers(self) -> tuple[ReaderState, ...]:
-        """Return the slots now; ServiceUnavailable, CardMute.
+        """Return the slots now; ServiceUnavailable, CardBusy.
 
         While somebody may be typing a PIN in the module's dialog: as they were before.
         """
         if not self._signatures.under_way:
-            self._module.lane.run(self._look, CALL_SECONDS)
+            try:
+                self._module.lane.run(self._look, CALL_SECONDS)
+            except CardMute:
+                raise ServiceUnavailable("the module does not answer") from None
         return tuple(
             ReaderState(
                 name, b"" if stay.present else None, stay.insertion, stay.pin_pad
@@ -85,13 +88,28 @@ class Pkcs11Cards:
         lane = self._module.lane
         return Pkcs11Card(
             lane,
-            lane.run(lambda: self._open(name), CALL_SECONDS),
+            self._opened(name),
             official=self._module.manufacturer == OFFICIAL_MANUFACTURER,
             beside=self._beside,
             signatures=self._signatures,
             stop=stop,
             progress=progress,
         )
+
+    def _opened(self, name: str) -> Token:
+        """Open a session; one that comes too late for its caller is closed again."""
+        came: list[Token] = []
+        try:
+            self._module.lane.run(lambda: came.append(self._open(name)), CALL_SECONDS)
+        except CardMute:
+
+            def close() -> None:
+                for token in came:
+                    token.close()
+
+            self._module.lane.leave(close)
+            raise
+        return came[0]
 
     # --- in the module's thread ------------------------------------------------------
 

@@ -200,9 +200,14 @@ def vpcd_failure(error: VpcdUnavailable) -> Failure:
 def write_new(path: Path, data: bytes) -> None:
     """Write a file that is not there yet; Failure when it is, or cannot be written."""
     try:
-        with path.open("xb") as file:
-            file.write(data)
+        file = path.open("xb")
     except FileExistsError:
         raise Failure("cli-file-exists", path=path) from None
     except OSError as error:
+        raise Failure("cli-file-unwritable", path=path, reason=error) from None
+    try:
+        with file:
+            file.write(data)
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a file would be in the next one's way
         raise Failure("cli-file-unwritable", path=path, reason=error) from None

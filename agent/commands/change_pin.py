@@ -1,4 +1,7 @@
-"""`eid-agent card change-pin`: the old PIN, the new one twice, then one command."""
+"""`eid-agent card change-pin`: the old PIN, the new one twice, then one command.
+
+Touches readers and cards through its source, the terminal, and signals.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from agent import host
-from agent.commands import Failure, answer, card_source
+from agent.commands import Failure, answer, card_source, say
 from agent.commands.card import choose, explained
 from agent.inspection import on_card
 from agent.texts import text
@@ -62,10 +65,11 @@ def main(options: argparse.Namespace) -> int:
         card.reader, card.expected.tries_left, options.lang, card.virtual
     )
     pins = _asked(question, card.entry)
-    with explained(), _undisturbed():
-        _change(source, card, pins, options.lang)
     done = {"changed": True}
-    answer(json.dumps(done) if options.json else text("change-done", options.lang))
+    with _undisturbed(options.lang):
+        with explained():
+            _change(source, card, pins, options.lang)
+        answer(json.dumps(done) if options.json else text("change-done", options.lang))
     return 0
 
 
@@ -129,8 +133,11 @@ def _change(source: CardSource, card: _Card, pins: Pins, lang: str) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold signals of terminal and system back until the card has no PIN right."""
+def _undisturbed(lang: str) -> Iterator[None]:
+    """Hold signals of terminal and system back until the person knows what came of it.
+
+    A signal that was held ends the program, so a failure is said here before.
+    """
     late: list[int] = []
     before = {
         number: signal.signal(number, lambda caught, _: late.append(caught))
@@ -138,6 +145,10 @@ def _undisturbed() -> Iterator[None]:
     }
     try:
         yield
+    except Failure as failure:
+        if late:
+            say(failure.sentence(lang))
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

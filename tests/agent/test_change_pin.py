@@ -401,7 +401,24 @@ def test_ctrl_c_waits_for_the_card(
     assert card.seen[-2:] == (INS.CHANGE_REFERENCE_DATA, INS.LOG_OFF)
     assert _blocks(card, "4321")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    del capsys
+    assert "changed" in capsys.readouterr().out
+
+
+def test_ctrl_c_does_not_hide_what_a_change_cost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """The old PIN was wrong: the person hears of the try before the program ends."""
+
+    class Interrupting(VirtualCard):
+        def transmit(self, apdu: bytes | bytearray) -> bytes:
+            if apdu[1] == INS.CHANGE_REFERENCE_DATA:
+                signal.raise_signal(signal.SIGINT)
+            return super().transmit(apdu)
+
+    _put(monkeypatch, Interrupting(load_profile("adult")))
+    os.write(keys, b"9999\n4321\n4321\n")
+    assert cli.main(CHANGE) == 130
+    assert "2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", host.ENDING_SIGNALS)

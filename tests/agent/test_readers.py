@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -93,6 +94,76 @@ async def test_a_garbled_first_answer_is_asked_for_again() -> None:
         agent.readers.insert(Garbled(load_profile("adult")))
         assert (await agent.login()).body["code"] == "card-unreadable"
         assert (await agent.login()).status == 200
+
+
+async def test_a_service_that_is_stuck_is_looked_at_once_whoever_gives_up() -> None:
+    """Pages that ask and go away again leave one look behind, not one each."""
+    begun, go = [], threading.Event()
+
+    class Stuck(VirtualReaders):
+        def readers(self) -> tuple[ReaderState, ...]:
+            begun.append(threading.current_thread())
+            assert go.wait(20)
+            return super().readers()
+
+    stuck = Stuck()
+    async with running("", settings=ALLOWED, through=lambda _: stuck) as agent:
+        for _ in range(20):
+            asked = asyncio.ensure_future(agent.call("GET", "/v1/readers"))
+            async with asyncio.timeout(SECONDS):
+                while not begun:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0.01)  # on its way to the agent
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+        assert len(begun) <= 2  # the monitor's own at the start may be one
+        go.set()
+        assert (await agent.call("GET", "/v1/readers")).status == 200
+
+
+async def test_what_nobody_foresaw_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cards that come and go are told all the same."""
+    monkeypatch.setattr(monitor, "_AGAIN_SECONDS", 0)
+    failed = threading.Event()
+
+    class Failing(VirtualReaders):
+        def watch(self) -> ReaderWatch:
+            watch = super().watch()
+            wait = watch.wait
+
+            def failing() -> tuple[ReaderState, ...] | None:
+                if not failed.is_set():
+                    failed.set()
+                    raise RuntimeError
+                return wait()
+
+            watch.wait = failing  # type: ignore[method-assign]
+            return watch
+
+    reported = asyncio.Event()
+    readers = Failing()
+    watching = Monitor(BeidCards(readers), lambda *_: reported.set())
+    watching.start()
+    try:
+        assert await asyncio.to_thread(failed.wait, SECONDS)
+        async with asyncio.timeout(SECONDS):
+            while not reported.is_set():
+                readers.insert(RecordedCard(load_profile("kids")))
+                readers.remove()
+                await asyncio.sleep(0)
+    finally:
+        watching.close()
+
+
+def test_a_kept_refusal_does_not_grow() -> None:
+    """It is raised for each request, and forgets through what it went."""
+    refused = Found(ReaderState("Reader", b"\x3b", 0, False), error=FOREIGN)
+    for _ in range(3):
+        with pytest.raises(errors.UnsupportedCard):
+            usable([refused])
+    assert len(list(traceback.walk_tb(FOREIGN.__traceback__))) <= 2
 
 
 # --- cards that are none of ours -----------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cardio.errors import CardMute, NoCard
+from cardio.errors import CardBusy, CardMute, NoCard
 from cardio.lane import Lane
 
 SHORT = 0.05
@@ -65,7 +65,7 @@ def test_what_had_not_begun_in_time_never_runs() -> None:
     first.start()
     assert began.wait(LONG)
     ran: list[int] = []
-    with pytest.raises(CardMute):
+    with pytest.raises(CardBusy):
         lane.run(lambda: ran.append(1), SHORT)
     release.set()
     first.join(LONG)

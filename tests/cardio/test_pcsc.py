@@ -359,6 +359,24 @@ def test_a_reader_without_keys_says_so(
             channel.close()
 
 
+@pytest.mark.parametrize("code", [0x80100068, 0x80100069, 0x8010001D, 0x80100017])
+def test_trouble_on_the_line_is_no_reader_without_keys(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """A reset, a card or service that went: the PIN is not typed elsewhere for it."""
+    with pcscd.card("adult"):
+        channel = pcsc.PcscReaders().connect(pcscd.reader)
+        with monkeypatch.context() as trouble:
+            trouble.setattr(pcsc.scard, "SCardControl", lambda *_: (code, []))
+            with pytest.raises(CardError):
+                _ = BeidCard(channel).pin_entry
+        monkeypatch.setattr(
+            pcsc.scard, "SCardControl", lambda *_: (0, [6, 4, 0, 0, 0, 6])
+        )
+        assert BeidCard(channel).pin_entry is PinEntry.READER
+        channel.close()
+
+
 @pytest.mark.parametrize(
     "table",
     [
