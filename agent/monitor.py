@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from agent.inspection import Found, look_into
 from agent.reading import LoginCertificates
+from cardio.atr import looks_belgian
 from cardio.card import CardSource
 from cardio.errors import UnsupportedCard
 from cardio.readers import ReaderState
@@ -155,7 +156,10 @@ class Monitor:
         if known is not None and known.state == state:
             return known
         found = look_into(self._source, state)
-        lasting = found.error is None or isinstance(found.error, UnsupportedCard)
+        # One with a Belgian ATR may have refused by a fault of the moment.
+        foreign = isinstance(found.error, UnsupportedCard)
+        foreign = foreign and not looks_belgian(state.atr or b"")
+        lasting = found.error is None or foreign
         if lasting and state.atr is not None:
             with self._lock:  # it may have left meanwhile, and nobody would forget it
                 if self._states is None or not stay.ended(self._states):

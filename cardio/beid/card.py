@@ -85,15 +85,12 @@ class BeidCard(Card):
 
         GET CARD DATA comes first; SELECT AID only when it fails, because selecting the
         applet again drops a PIN right that another program may hold. A card of an
-        unknown applet gets no further command: UnsupportedCard. CardUnreadable for a
-        card whose ATR is Belgian and which refuses all the same.
+        unknown applet gets no further command: UnsupportedCard.
         """
         response = self._transmit(apdu.get_card_data())
         if response.sw != SW.OK and self._select_applet():
             response = self._transmit(apdu.get_card_data())
         if response.sw != SW.OK:
-            if looks_belgian(self.atr):
-                raise CardUnreadable(f"card data: {response.sw:04X}")
             raise UnsupportedCard(self.atr)
         self._card_data = CardData.from_bytes(response.data, self.atr)
         return self._card_data

@@ -22,7 +22,12 @@ IDENTITY = {"include": ["identity", "address", "photo"]}
 LOGIN = {"challengeNonce": "A" * 44}
 PROOF = {"include": ["identity"], "challenge": "A" * 44}
 #: Other actions of the command line, with what is typed for them.
-OTHERS = {"pin-status": "", "change-pin": "1234\n1234\n1234\n", "verify": ""}
+OTHERS = (
+    ("pin-status", ""),
+    ("change-pin", "1234\n4321\n4321\n"),
+    ("change-pin", "4321\n1234\n1234\n"),  # what follows types the first one
+    ("verify", ""),
+)
 #: Commands of the official PKCS#11 module on the same cards, counted once elsewhere.
 OFFICIAL_READ = {"1.7": 44, "1.8": 47}
 OFFICIAL_LOGIN = {"1.7": 20, "1.8": 24}
@@ -79,7 +84,7 @@ def tables(bench: Bench) -> None:
         if applet == "1.8":
             proof = request(bench, agent, "/v1/identity", PROOF)
             say(row("identity with the chip's proof: ours", proof))
-        for action, typed in OTHERS.items():
+        for action, typed in OTHERS:
             say(row(f"card {action}: ours", bench.ours(action, typed)))
         say("")
         own_costs(bench, agent)

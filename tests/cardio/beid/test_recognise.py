@@ -10,7 +10,6 @@ from cardio.beid.card import BeidCard
 from cardio.errors import (
     CardError,
     CardReset,
-    CardUnreadable,
     MalformedData,
     UnsupportedCard,
 )
@@ -99,13 +98,6 @@ def test_card_data_with_a_byte_too_many_are_not_believed() -> None:
         BeidCard(ScriptedChannel((GET, answer), atr=FOREIGN_ATR)).recognise()
     with pytest.raises(MalformedData):
         BeidCard(ScriptedChannel((GET, answer))).recognise()
-
-
-def test_a_belgian_card_that_refuses_is_unreadable() -> None:
-    """A fault of the moment: it is not told that it is of another kind."""
-    script = ScriptedChannel((GET, "6F00"), (SELECT, "6F00"))
-    with pytest.raises(CardUnreadable):
-        BeidCard(script).recognise()
 
 
 def test_a_reset_during_recognition_is_reported() -> None:
