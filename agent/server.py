@@ -29,6 +29,7 @@ from agent.connections import (
 )
 from agent.errors import Problem
 from agent.gate import Gate
+from agent.peers import Peers
 from agent.service import AgentService
 from agent.sockets import serve_events
 
@@ -39,6 +40,7 @@ _log = logging.getLogger(__name__)
 _KEEPALIVE_SECONDS = 75.0
 
 _SERVICE = web.AppKey("service", AgentService)
+_PEERS = web.AppKey("peers", Peers)
 _ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
 
 #: The methods of each call, for preflights.
@@ -98,6 +100,7 @@ def make_app(service: AgentService, port: int) -> web.Application:
         client_max_size=protocol.MAX_BODY,
     )
     app[_SERVICE] = service
+    app[_PEERS] = Peers()
     app.on_startup.append(_start)
     app.on_shutdown.append(_dismiss)
     app.on_cleanup.append(_close)
@@ -177,6 +180,7 @@ async def _answer(
             raise Problem("invalid-request", "only 100-continue can be expected")
         if request.method == "OPTIONS":
             return _preflight(request, origin)
+        await request.app[_PEERS].check(request.transport)
         return await handler(request)
     except Problem as problem:
         return _failed(request, problem)

@@ -9,6 +9,11 @@ if sys.platform == "win32":
 else:
     from agent.host import _posix as _here
 
+if sys.platform == "linux":
+    from agent.host import _peers_linux as _peers
+else:
+    from agent.host import _peers_psutil as _peers
+
 ENDING_SIGNALS = _here.ENDING_SIGNALS
 clock = _here.clock
 channel_address = _here.channel_address
@@ -19,6 +24,7 @@ lock = _here.lock
 make_data_dir = _here.make_data_dir
 make_private_dir = _here.make_private_dir
 on_stop_signals = _here.on_stop_signals
+peer = _peers.peer
 read_private = _here.read_private
 suspended_only_when = _here.suspended_only_when
 write_private = _here.write_private
@@ -34,6 +40,7 @@ __all__ = [
     "make_data_dir",
     "make_private_dir",
     "on_stop_signals",
+    "peer",
     "read_private",
     "suspended_only_when",
     "write_private",

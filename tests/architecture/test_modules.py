@@ -30,6 +30,8 @@ def _elsewhere(path: Path) -> bool:
     system = path.stem.rpartition("_")[2]
     if system == "posix":
         return sys.platform == "win32"
+    if system == "psutil":  # which Linux needs not
+        return sys.platform == "linux"
     return _ONE_SYSTEM.get(system, sys.platform) != sys.platform
 
 
@@ -111,6 +113,8 @@ def test_windows_stay_in_the_user_interface() -> None:
 _MAY_ASK_THE_SYSTEM = {
     "agent.demo.browser",  # where browsers are, and how they end
     "agent.host",
+    "agent.host._peers_linux",
+    "agent.host._peers_psutil",
     "agent.host._posix",
     "agent.host._windows",
     "agent.ui.terminal",
