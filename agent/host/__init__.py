@@ -20,6 +20,7 @@ channel_address = _here.channel_address
 claim_port = _here.claim_port
 close_channel_to_others = _here.close_channel_to_others
 data_dir = _here.data_dir
+keep_memory_private = _here.keep_memory_private
 lock = _here.lock
 make_data_dir = _here.make_data_dir
 make_private_dir = _here.make_private_dir
@@ -36,6 +37,7 @@ __all__ = [
     "clock",
     "close_channel_to_others",
     "data_dir",
+    "keep_memory_private",
     "lock",
     "make_data_dir",
     "make_private_dir",
