@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -125,3 +127,20 @@ class Agent:
             for line in folder.read_text(encoding="ascii").splitlines()[1:]
         )
         return {name: int(fields[name].split()[0]) / 1024 for name in ("Rss", "Pss")}
+
+    def handles(self) -> int:
+        """How many files and sockets the agent has open."""
+        return sum(1 for _ in Path(f"/proc/{self._process.pid}/fd").iterdir())
+
+    @contextmanager
+    def crowd(self, size: int) -> Iterator[None]:
+        """Keep silent connections open, each with its handshake begun and ended."""
+        with ExitStack() as opened:
+            for _ in range(size):
+                plain = socket.create_connection(("127.0.0.1", self.port))
+                opened.enter_context(plain)
+                with suppress(OSError):  # sent away meanwhile
+                    opened.enter_context(
+                        self._tls.wrap_socket(plain, server_hostname="localhost")
+                    )
+            yield
