@@ -96,10 +96,11 @@ def _importers(name: str) -> list[str]:
         ("smartcard", ["cardio.pcsc"]),
         ("pkcs11", ["cardio.pkcs11"]),
         ("pystray", ["agent.ui.tray"]),
+        ("dbus_fast", ["agent.host._session_linux"]),
     ],
 )
 def test_one_module_alone_touches_the_outside(package: str, allowed: list[str]) -> None:
-    """Reader, PKCS#11 module and tray are each behind one file."""
+    """Reader, PKCS#11 module, tray and D-Bus are each behind one file."""
     assert set(_importers(package)) <= set(allowed)
 
 
@@ -116,7 +117,9 @@ _MAY_ASK_THE_SYSTEM = {
     "agent.host._peers_linux",
     "agent.host._peers_psutil",
     "agent.host._posix",
+    "agent.host._session_linux",
     "agent.host._windows",
+    "agent.host.session",
     "agent.ui.terminal",
     "agent.ui.terminal_posix",
     "agent.ui.terminal_windows",
