@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from agent import __version__
+from agent import __version__, host
 from agent.commands import Failure, say
 
 if TYPE_CHECKING:
@@ -304,6 +304,7 @@ def _of_locale() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    host.keep_memory_private()  # a PIN may pass through any command
     _prepare_output()
     options = parser().parse_args(arguments)
     options.lang = language(options.lang)

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDictProxy
 
 from agent import host
+from agent.door import Door, Site
 from agent.errors import Problem
 
 _log = logging.getLogger(__name__)
@@ -105,7 +107,7 @@ def _bind_one(family: int, address: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((address, port))
-        listener.listen(128)
+        listener.listen(1024)
     except BaseException:
         listener.close()
         raise
@@ -157,11 +159,19 @@ class _Refusing(web.RequestHandler):
         response.force_close()
         return response
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Leave room for another one."""
+        server = self._manager
+        super().connection_lost(exc)
+        if isinstance(server, _Server):
+            server.door.leave(self)
+
 
 class _Server(web.Server):
     """Makes connections of the kind above."""
 
     answer: Callable[[str], web.Response]
+    door: Door
 
     def __call__(self) -> web.RequestHandler:
         handler = super().__call__()
@@ -172,7 +182,8 @@ class _Server(web.Server):
 class Runner(web.AppRunner):
     """Runs an application on connections of the kind above.
 
-    `answer` makes the answer for a code, where no handler of the application does. An
+    `answer` makes the answer for a code, where no handler of the application does;
+    `door` holds the connections, and has to be told of work (`Door.working`). An
     `Expect` is not seen by aiohttp, which would answer it before any check of ours: see
     `expects_only_continue` and `read_body`.
     """
@@ -181,6 +192,7 @@ class Runner(web.AppRunner):
         self,
         app: web.Application,
         answer: Callable[[str], web.Response] = as_problem,
+        door: Door | None = None,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -194,6 +206,14 @@ class Runner(web.AppRunner):
             **options,
         )
         self._answer = answer
+        self._door = Door() if door is None else door
+
+    async def listen(
+        self, sockets: list[socket.socket], context: ssl.SSLContext | None
+    ) -> None:
+        """Accept connections on bound sockets; plain HTTP without a context."""
+        for listener in sockets:
+            await Site(self, listener, self._door, context).start()
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
@@ -210,6 +230,7 @@ class Runner(web.AppRunner):
         server.__class__ = _Server
         assert isinstance(server, _Server)
         server.answer = self._answer
+        server.door = self._door
         return server
 
 

@@ -171,6 +171,13 @@ class Monitor:
         with self._lock:
             self._forget(stay)
 
+    def forget_all(self) -> None:
+        """Have every card looked at anew: each may have been swapped during a sleep."""
+        with self._lock:
+            self._found.clear()
+            self._held.clear()
+            self._tries.clear()
+
     def _forget(self, stay: Stay) -> None:
         self._found.pop(stay, None)
         self._held.pop(stay, None)

@@ -1,4 +1,4 @@
-"""One question at a time in the whole agent; it ends with card, request or time.
+"""One question at a time in the whole agent; it ends with card, request, time or sleep.
 
 Waits on the event loop; what is asked, and how, is the interface's.
 """
@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from agent.attendance import Attendance
 from agent.errors import Problem
 from agent.events import Audience
 from agent.monitor import Monitor, Offer, Stay
@@ -29,11 +30,13 @@ class Questions:
         monitor: Monitor,
         audience: Audience,
         states: Callable[[], Awaitable[tuple[ReaderState, ...]]],
+        attendance: Attendance,
     ) -> None:
         """`states` returns the readers as they are now."""
         self._monitor = monitor
         self._audience = audience
         self._states = states
+        self._attendance = attendance
         self._dialog = asyncio.Lock()
 
     async def pose(
@@ -44,10 +47,12 @@ class Questions:
             question.close()
             raise Problem("busy")
         async with self._dialog:
+            absences = self._attendance.absences
             leaving = asyncio.ensure_future(self._monitor.over(watched))
             try:  # it may have left before anybody waited for that
                 if (code := watched.over(await self._states())) is not None:
                     raise Problem(code)
+                self._attendance.check()
             except BaseException:
                 leaving.cancel()
                 question.close()
@@ -59,6 +64,9 @@ class Questions:
                 await asyncio.wait(
                     both, timeout=DIALOG_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
+                self._attendance.look()
+                if self._attendance.absences != absences:  # answered too late
+                    raise Problem("timeout")
                 # Between here and the caller nothing is awaited, so that a request
                 # which is cancelled now cannot lose a PIN unwiped.
                 return _answer(asking, leaving)

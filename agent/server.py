@@ -27,8 +27,10 @@ from agent.connections import (
     expects_only_continue,
     read_body,
 )
+from agent.door import Door
 from agent.errors import Problem
 from agent.gate import Gate
+from agent.peers import Peers
 from agent.service import AgentService
 from agent.sockets import serve_events
 
@@ -36,9 +38,13 @@ __all__ = ["Listening", "PortRefused", "PortTaken", "make_app", "serve"]
 
 _log = logging.getLogger(__name__)
 
-_KEEPALIVE_SECONDS = 75.0
+#: A browser that asks its person for permission holds a connection, without a request,
+#: for as long as its question may stand.
+_KEEPALIVE_SECONDS = 330.0
 
 _SERVICE = web.AppKey("service", AgentService)
+_DOOR = web.AppKey("door", Door)
+_PEERS = web.AppKey("peers", Peers)
 _ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
 
 #: The methods of each call, for preflights.
@@ -81,11 +87,13 @@ async def serve(
     port, sockets = bind(port)
     app = make_app(service, port)
     runner = Runner(
-        app, handler_cancellation=True, keepalive_timeout=_KEEPALIVE_SECONDS
+        app,
+        door=app[_DOOR],
+        handler_cancellation=True,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
     )
     await runner.setup()
-    for listener in sockets:
-        await web.SockSite(runner, listener, ssl_context=context).start()
+    await runner.listen(sockets, context)
     return Listening(port, runner)
 
 
@@ -98,6 +106,8 @@ def make_app(service: AgentService, port: int) -> web.Application:
         client_max_size=protocol.MAX_BODY,
     )
     app[_SERVICE] = service
+    app[_DOOR] = Door()
+    app[_PEERS] = Peers()
     app.on_startup.append(_start)
     app.on_shutdown.append(_dismiss)
     app.on_cleanup.append(_close)
@@ -155,7 +165,8 @@ def _gate(
         except Problem as problem:
             return _problem(request, problem)
         request[_ORIGIN] = origin
-        response = await _answer(request, handler, origin)
+        with request.app[_DOOR].working(request.protocol):
+            response = await _answer(request, handler, origin)
         if not response.prepared:  # a socket has had its headers
             response.headers.update(gate.cors(origin))
         return response
@@ -177,6 +188,7 @@ async def _answer(
             raise Problem("invalid-request", "only 100-continue can be expected")
         if request.method == "OPTIONS":
             return _preflight(request, origin)
+        await request.app[_PEERS].check(request.transport)
         return await handler(request)
     except Problem as problem:
         return _failed(request, problem)

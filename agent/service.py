@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import TypeVar
 
 from agent import chip, host, reading, token
 from agent.ahead import ReadAhead
+from agent.attendance import Attendance
 from agent.consent import Grants
 from agent.errors import MODULE_LACKS, Problem, as_problem
 from agent.events import (
@@ -107,7 +109,15 @@ class AgentService:
             self._reservations,
             test_cards=self.settings.test_cards,
         )
-        self._questions = Questions(self._monitor, self._audience, self._readers.states)
+        self.attendance = Attendance(
+            host.clock,
+            time.monotonic,
+            self._monitor.forget_all,
+            self._reservations.idle,
+        )
+        self._questions = Questions(
+            self._monitor, self._audience, self._readers.states, self.attendance
+        )
         self._ahead = ReadAhead(
             self._source,
             self._readers,
@@ -418,7 +428,7 @@ class AgentService:
         """
         self._called(origin)
         try:
-            async with asyncio.timeout(OPERATION_SECONDS):
+            async with self.attendance.limit(OPERATION_SECONDS):
                 found = await self._choose(origin, reader, lang)
                 name = found.state.name
                 async with self._reservations.reserve(

@@ -44,6 +44,7 @@ CARD_PACKAGES = ("gcc", "libpcsclite-dev", "pcscd", "python3-dev", "vsmartcard-v
 TEST_PACKAGES = (
     *VENV_PACKAGES,
     *CARD_PACKAGES,
+    "dbus",
     "nodejs",
     "opensc",
     "openssl",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agent import host
 from agent.commands import Failure, say
+from agent.host.session import watch_session
 from agent.server import Listening, PortRefused, PortTaken, serve
 from agent.service import AgentService
 from agent.settings import Settings
@@ -63,7 +64,8 @@ async def endpoint(
     # Suspended between VERIFY and LOG OFF, it would leave a PIN right on the card.
     with host.suspended_only_when(service.still):
         try:
-            yield listening
+            async with watch_session(service.attendance):
+                yield listening
         finally:
             with contextlib.suppress(asyncio.CancelledError):
                 await listening.close()

@@ -9,16 +9,23 @@ if sys.platform == "win32":
 else:
     from agent.host import _posix as _here
 
+if sys.platform == "linux":
+    from agent.host import _peers_linux as _peers
+else:
+    from agent.host import _peers_psutil as _peers
+
 ENDING_SIGNALS = _here.ENDING_SIGNALS
 clock = _here.clock
 channel_address = _here.channel_address
 claim_port = _here.claim_port
 close_channel_to_others = _here.close_channel_to_others
 data_dir = _here.data_dir
+keep_memory_private = _here.keep_memory_private
 lock = _here.lock
 make_data_dir = _here.make_data_dir
 make_private_dir = _here.make_private_dir
 on_stop_signals = _here.on_stop_signals
+peer = _peers.peer
 read_private = _here.read_private
 suspended_only_when = _here.suspended_only_when
 write_private = _here.write_private
@@ -30,10 +37,12 @@ __all__ = [
     "clock",
     "close_channel_to_others",
     "data_dir",
+    "keep_memory_private",
     "lock",
     "make_data_dir",
     "make_private_dir",
     "on_stop_signals",
+    "peer",
     "read_private",
     "suspended_only_when",
     "write_private",

@@ -9,6 +9,7 @@ no access list of our own is set.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import secrets
 import signal
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 assert sys.platform == "win32"
 
 import msvcrt  # noqa: E402
+
+#: SEM_FAILCRITICALERRORS and SEM_NOGPFAULTERRORBOX; WER_FAULT_REPORTING_FLAG_NOHEAP.
+_NO_CRASH_DIALOG = 0x0001 | 0x0002
+_WER_NO_HEAP = 0x0001
 
 
 def data_dir() -> Path:
@@ -104,3 +109,14 @@ def on_stop_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -
 def suspended_only_when(_still: Callable[[], Awaitable[None]]) -> Iterator[None]:
     """Do nothing: no program is suspended from the keyboard here."""
     yield
+
+
+def keep_memory_private() -> None:
+    """Leave no memory of this process behind in an error report.
+
+    No crash dialog (SetErrorMode), no heap in what Windows Error Reporting collects
+    (WerSetFlags).
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.windll.kernel32.SetErrorMode(_NO_CRASH_DIALOG)
+        ctypes.windll.kernel32.WerSetFlags(_WER_NO_HEAP)

@@ -42,6 +42,11 @@ class Program:
             seen += byte
         return seen.decode()
 
+    def rest(self) -> str:
+        """Return the output that was not read yet; waits for the end."""
+        assert self.process.stdout is not None
+        return self.process.stdout.read().decode()
+
     def port(self) -> int:
         """Wait until the agent listens and return its port."""
         line = self.until(r"listening on https://localhost:\d+\n")

@@ -30,6 +30,8 @@ def _elsewhere(path: Path) -> bool:
     system = path.stem.rpartition("_")[2]
     if system == "posix":
         return sys.platform == "win32"
+    if system == "psutil":  # which Linux needs not
+        return sys.platform == "linux"
     return _ONE_SYSTEM.get(system, sys.platform) != sys.platform
 
 
@@ -94,10 +96,11 @@ def _importers(name: str) -> list[str]:
         ("smartcard", ["cardio.pcsc"]),
         ("pkcs11", ["cardio.pkcs11"]),
         ("pystray", ["agent.ui.tray"]),
+        ("dbus_fast", ["agent.host._session_linux"]),
     ],
 )
 def test_one_module_alone_touches_the_outside(package: str, allowed: list[str]) -> None:
-    """Reader, PKCS#11 module and tray are each behind one file."""
+    """Reader, PKCS#11 module, tray and D-Bus are each behind one file."""
     assert set(_importers(package)) <= set(allowed)
 
 
@@ -111,8 +114,12 @@ def test_windows_stay_in_the_user_interface() -> None:
 _MAY_ASK_THE_SYSTEM = {
     "agent.demo.browser",  # where browsers are, and how they end
     "agent.host",
+    "agent.host._peers_linux",
+    "agent.host._peers_psutil",
     "agent.host._posix",
+    "agent.host._session_linux",
     "agent.host._windows",
+    "agent.host.session",
     "agent.ui.terminal",
     "agent.ui.terminal_posix",
     "agent.ui.terminal_windows",
@@ -176,9 +183,9 @@ def test_every_module_of_the_agent_has_its_layer() -> None:
         for contract in project["tool"]["importlinter"]["contracts"]
         if contract["name"].startswith("the agent's inside")
     )
-    rims = {"certs", "cli", "commands", "connections", "demo", "host", "instance",
-            "openapi", "panel", "relyingparty", "server", "service", "sockets", "tls",
-            "ui"}  # fmt: skip
+    rims = {"certs", "cli", "commands", "connections", "demo", "door", "host",
+            "instance", "openapi", "panel", "peers", "relyingparty", "server",
+            "service", "sockets", "tls", "ui"}  # fmt: skip
     there = {path.stem for path in (ROOT / "agent").glob("[!_]*.py")}
     there |= {path.parent.name for path in (ROOT / "agent").glob("*/__init__.py")}
     assert inside | rims == there

@@ -32,6 +32,7 @@ OTHERS = (
 OFFICIAL_READ = {"1.7": 44, "1.8": 47}
 OFFICIAL_LOGIN = {"1.7": 20, "1.8": 24}
 _REQUESTS = 50
+_CROWD = 1000
 
 
 def main() -> int:
@@ -148,8 +149,22 @@ def own_costs(bench: Bench, agent: Agent) -> None:
     say(f"status request, kept connection: {milliseconds(statistics.median(times))}")
     outside = milliseconds(without_card(bench, agent))
     say(f"identity request without its card time: {outside}")
-    memory = agent.memory()
+    try:
+        memory, handles = agent.memory(), agent.handles()
+    except PermissionError:  # the agent closes itself to all but root
+        say("memory: only root may look into the agent's")
+        return
     say(f"memory: {memory['Rss']:.0f} MiB resident, {memory['Pss']:.0f} proportional")
+    with agent.crowd(_CROWD):
+        connection = agent.connection()
+        agent.call(connection, "/v1/authenticate", LOGIN)
+        connection.close()
+        grown = agent.memory()["Pss"] / memory["Pss"]
+        held = agent.handles() - handles
+    say(
+        f"login in a crowd of {_CROWD} connections: done, {held} of them held "
+        f"({held / _CROWD:.2f}), memory x {grown:.2f}"
+    )
 
 
 def milliseconds(seconds: float) -> str:

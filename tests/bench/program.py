@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -36,10 +38,14 @@ class Agent:
             stderr=subprocess.PIPE,
             env=self._environment,
         )  # fmt: skip
-        Thread(target=self._drain, daemon=True).start()
+        self._threads = [
+            Thread(target=self._drain, daemon=True),
+            Thread(target=self._answer, daemon=True),
+        ]
+        self._threads[0].start()
         self.port = self._read_port()
         self.start_seconds = time.perf_counter() - self._began
-        Thread(target=self._answer, daemon=True).start()
+        self._threads[1].start()
         self._tls = self._context()
 
     def __enter__(self) -> Self:
@@ -53,6 +59,11 @@ class Agent:
     ) -> None:
         self._process.terminate()
         self._process.wait(timeout=10)
+        for thread in self._threads:
+            thread.join(10)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
     def _drain(self) -> None:
         """Keep the error stream from filling up; a person sees what it says."""
@@ -105,6 +116,18 @@ class Agent:
         body: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Send one request of the allowed page, return the answer's JSON."""
+        status, answer = self.ask(connection, path, body)
+        if status != 200:
+            raise RuntimeError(f"{path}: {status} {answer}")
+        return answer
+
+    def ask(
+        self,
+        connection: http.client.HTTPSConnection,
+        path: str,
+        body: Mapping[str, object] | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """Send one request of the allowed page, return status and JSON."""
         headers = {"Origin": ORIGIN, "X-EID-Agent": "1"}
         method, payload = "GET", None
         if body is not None:
@@ -112,10 +135,7 @@ class Agent:
             headers["Content-Type"] = "application/json"
         connection.request(method, path, payload, headers)
         response = connection.getresponse()
-        answer: dict[str, Any] = json.loads(response.read())
-        if response.status != 200:
-            raise RuntimeError(f"{path}: {response.status} {answer}")
-        return answer
+        return response.status, json.loads(response.read())
 
     def memory(self) -> dict[str, float]:
         """Resident and proportional memory in MiB."""
@@ -125,3 +145,24 @@ class Agent:
             for line in folder.read_text(encoding="ascii").splitlines()[1:]
         )
         return {name: int(fields[name].split()[0]) / 1024 for name in ("Rss", "Pss")}
+
+    def threads(self) -> int:
+        """How many threads the agent has."""
+        return sum(1 for _ in Path(f"/proc/{self._process.pid}/task").iterdir())
+
+    def handles(self) -> int:
+        """How many files and sockets the agent has open."""
+        return sum(1 for _ in Path(f"/proc/{self._process.pid}/fd").iterdir())
+
+    @contextmanager
+    def crowd(self, size: int) -> Iterator[None]:
+        """Keep silent connections open, each with its handshake begun and ended."""
+        with ExitStack() as opened:
+            for _ in range(size):
+                plain = socket.create_connection(("127.0.0.1", self.port))
+                opened.enter_context(plain)
+                with suppress(OSError):  # sent away meanwhile
+                    opened.enter_context(
+                        self._tls.wrap_socket(plain, server_hostname="localhost")
+                    )
+            yield

@@ -28,5 +28,10 @@ def test_the_benchmark_runs(pcscd: Pcscd) -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("ours / OpenSC") == 3
-    for line in ("start to `listening`", "without its card time", "memory:"):
+    for line in (
+        "start to `listening`",
+        "without its card time",
+        "memory:",
+        "in a crowd",
+    ):
         assert result.stdout.count(line) == 2

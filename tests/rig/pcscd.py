@@ -156,6 +156,11 @@ class Pcscd:
         )
         process.wait(timeout=_SECONDS)
 
+    def kill(self) -> None:
+        """End the service without letting it clean up."""
+        self._signal("KILL")
+        self.stop()
+
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Have the service answer nobody while the block runs."""

@@ -1,0 +1,40 @@
+"""Windows and macOS: whose process is at the other end of a connection, by psutil.
+
+Not run there yet. Neither system tells an ordinary user about another's processes, so
+what is found here among one's own is of the same user, and what is not found is not.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import psutil
+
+from agent.host.peers import Address, Peer, plain
+
+assert sys.platform != "linux"
+
+
+def peer(client: Address, server: Address) -> Peer | None:
+    """Return who holds the client's end of an established connection, None if nobody.
+
+    `client` and `server` are the two ends as we see them.
+    """
+    wanted = (plain(client), plain(server))
+    me = psutil.Process().username()
+    for process in psutil.process_iter(["username", "name"]):
+        if process.info["username"] != me:
+            continue
+        try:
+            connections = process.net_connections("tcp")
+        except psutil.Error:  # it ended, or is closed to us
+            continue
+        if any(
+            found.status == psutil.CONN_ESTABLISHED
+            and found.raddr
+            and (plain(found.laddr), plain(found.raddr)) == wanted
+            for found in connections
+        ):
+            return Peer(same_user=True, find_program=partial(str, process.info["name"]))
+    return None

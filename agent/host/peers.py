@@ -1,0 +1,69 @@
+"""Who is at the other end of a connection of ours; a value, touches nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+#: Host and port, as `socket.getpeername` begins.
+Address = tuple[str, int]
+
+#: Browsers by the name of their program; any other is named to the person.
+_BROWSERS = frozenset(
+    {
+        "brave",
+        "brave-browser",
+        "chrome",
+        "chromium",
+        "com.apple.webkit.networking",
+        "epiphany",
+        "falkon",
+        "firefox",
+        "firefox-bin",
+        "firefox-esr",
+        "google chrome",
+        "google chrome helper",
+        "librewolf",
+        "microsoft edge",
+        "microsoft edge helper",
+        "msedge",
+        "opera",
+        "safari",
+        "vivaldi",
+        "vivaldi-bin",
+        "webkitnetworkprocess",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A process that connected to us.
+
+    `same_user` tells whether it runs as the user that we run as. `find_program` returns
+    the name of its program, or None where the system does not tell; it may take a
+    tenth of a second.
+    """
+
+    same_user: bool
+    find_program: Callable[[], str | None]
+
+    def stranger(self) -> str | None:
+        """Return the name of a program that is no known browser.
+
+        None for a browser, and where there is no name. A program can give itself any
+        name: this shows an accident or a clumsy attack, it stops nobody.
+        """
+        name = self.find_program()
+        if name is None or name.lower().removesuffix(".exe") in _BROWSERS:
+            return None
+        return name
+
+
+def plain(address: Address) -> Address:
+    """Return an address with an IPv4-mapped IPv6 one as what it stands for."""
+    host, port = address
+    ip = ipaddress.ip_address(host.partition("%")[0])
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return str(mapped or ip), port
