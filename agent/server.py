@@ -92,7 +92,7 @@ async def serve(
 def make_app(service: AgentService, port: int) -> web.Application:
     """Build the application for the port on which it will be reached."""
     settings = service.settings
-    rules = Gate(port, settings.http_loopback, settings.allowed_origins)
+    rules = Gate(port, service.may_use_http)
     app = web.Application(
         middlewares=[_gate(rules, documents=settings.documents)],
         client_max_size=protocol.MAX_BODY,

@@ -32,12 +32,23 @@ from agent.events import (
 from agent.identity import identity_body
 from agent.inspection import Found, on_card, reader_id, usable
 from agent.monitor import Monitor, Offer, Stay, stay_of
+from agent.origins import Grant, Stored, end
+from agent.originstore import OriginsRefused, OriginStore, today
+from agent.policyfile import PolicyFile
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.questions import Questions
 from agent.readers import Readers, card_state
 from agent.reading import LoginCertificates, Progress
 from agent.settings import Settings
-from agent.ui import Choice, Consent, Login, UserInterface
+from agent.ui import (
+    AlwaysUsed,
+    Choice,
+    Consent,
+    Login,
+    Permission,
+    Unavailable,
+    UserInterface,
+)
 from agent.unblocking import blocked_key
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
@@ -91,11 +102,19 @@ class AgentService:
         self._salt = secrets.token_bytes(16)
         self._reservations = Reservations()
         self._chip_limit = chip.DailyLimit(settings.data_dir)
+        self._origins = OriginStore(settings.data_dir)
+        self._policy = PolicyFile()
 
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
         loop = asyncio.get_running_loop()
-        self._grants = Grants(self.settings.allowed_origins, host.clock)
+        self._grants = Grants(
+            self.settings.allowed_origins,
+            host.clock,
+            self._origins.now,
+            self._policy.now,
+            remembers=self._ui.notice is not None and not self.settings.counter,
+        )
         self._tickets = Tickets(host.clock)
         self._audience = Audience()
         self._last_call: dict[str, float] = {}
@@ -137,10 +156,12 @@ class AgentService:
     # --- status and readers ----------------------------------------------------------
 
     async def status(self, origin: str) -> dict[str, object]:
-        """Return the body of GET /v1/status; the same for all who are not allowed."""
-        body: dict[str, object] = {"api": ["v1"], "origin": "ask"}
+        """Return the body of GET /v1/status; who is not allowed learns of no card."""
+        body: dict[str, object] = {"api": ["v1"]}
+        if self._denied(origin):
+            return body | {"origin": "denied"}
         if not await self._allowed(origin):
-            return body
+            return body | {"origin": "ask"}
         found = await self._readers.found_or_empty()
         self._ahead.begin()
         return body | {
@@ -154,11 +175,27 @@ class AgentService:
 
     async def readers(self, origin: str) -> dict[str, object]:
         """Return the body of GET /v1/readers; `user-denied` without a grant."""
+        self._want_not_denied(origin)
         if not await self._allowed(origin):
             raise Problem("user-denied", _NOT_ASKED)
         found = await self._readers.look_into_all()
         self._ahead.begin()
         return {"readers": [reader.to_json(self._salt) for reader in found]}
+
+    def may_use_http(self, origin: str) -> bool:
+        """Tell whether a page of this machine may ask without HTTPS."""
+        settings, policy = self.settings, self._policy.now()
+        developing = settings.developer and policy.developer
+        return settings.demo or developing or self._grants.lasting(origin)
+
+    def _denied(self, origin: str) -> bool:
+        """Tell whether the administrator's policy refuses the origin, or this mode."""
+        forbidden = self.settings.counter and not self._policy.now().counter_mode
+        return forbidden or self._grants.denied(origin)
+
+    def _want_not_denied(self, origin: str) -> None:
+        if self._denied(origin):
+            raise Problem("policy-denied")
 
     def _marks(self, origin: str) -> tuple[str, ...]:
         """Return what every question has to show of this run (safety rule 22)."""
@@ -175,7 +212,7 @@ class AgentService:
             self._last_call[origin] = host.clock()
 
     async def _has_grant(self, origin: str) -> bool:
-        if self._grants.named(origin):
+        if self._grants.lasting(origin):
             return True
         if not self._grants.allowed(origin):
             return False
@@ -197,8 +234,9 @@ class AgentService:
                 raise Problem("unsupported-card", sentence=MODULE_LACKS)
             wants_chip = chip.wanted(request, operation.card_data)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
-            if wants_chip or not (self._grants.named(origin) and self._source.virtual):
-                await self._consent(operation, request)
+            spared = self._source.virtual and self._grants.unasked(origin, "identity")
+            if wants_chip or not (spared or await self._always(operation, request)):
+                await self._consent(operation, request, lasting=not wants_chip)
             self._grants.allow_once(origin, operation.stay)
             parts = (*request.include, "chip") if wants_chip else request.include
             progress = Progress(parts, self._reporter(origin, "identity"))
@@ -216,8 +254,32 @@ class AgentService:
             progress.end()
         return identity_body(request, data) | proof
 
-    async def _consent(self, operation: _Operation, request: IdentityRequest) -> None:
+    async def _always(self, operation: _Operation, request: IdentityRequest) -> bool:
+        """Tell whether a former "always" lets these data go; then it is shown."""
+        serial, notice = operation.card_data.chip_serial, self._ui.notice
+        if notice is None:
+            return False
+        if not self._grants.always(operation.origin, request.include, serial):
+            return False
+        used = AlwaysUsed(
+            operation.origin,
+            request.include,
+            operation.lang,
+            self._readers.is_virtual(operation.found),
+            self._marks(operation.origin),
+        )
+        try:
+            await notice(used)
+        except Unavailable:
+            raise Problem("no-user-interface") from None
+        return True
+
+    async def _consent(
+        self, operation: _Operation, request: IdentityRequest, *, lasting: bool
+    ) -> None:
         origin, stay = operation.origin, operation.stay
+        lasting = lasting and bool(operation.card_data.chip_serial)
+        lasting = lasting and self._grants.may_last(request.include)
         question = Consent(
             origin,
             request.include,
@@ -225,9 +287,26 @@ class AgentService:
             operation.lang,
             self._readers.is_virtual(operation.found),
             self._marks(origin),
+            lasting,
         )
-        if not await self._questions.pose(origin, stay, self._ui.consent(question)):
+        answer = await self._questions.pose(origin, stay, self._ui.consent(question))
+        if answer not in (Permission.ONCE, Permission.ALWAYS):
             raise Problem("user-denied")
+        if answer is Permission.ALWAYS and lasting:
+            await asyncio.to_thread(self._remember, operation, request.include)
+
+    def _remember(self, operation: _Operation, data: tuple[str, ...]) -> None:
+        """Store an "always"; where that fails, it was this once."""
+        until = end(today())
+
+        def grant(stored: Stored) -> tuple[Grant, ...]:
+            card = stored.mark(operation.card_data.chip_serial)
+            return (Grant(operation.origin, "identity", until, data, card),)
+
+        try:
+            self._origins.add(grant)
+        except (OriginsRefused, OSError) as error:
+            _log.warning("always could not be stored: %s", type(error).__name__)
 
     # --- login -----------------------------------------------------------------------
 
@@ -348,6 +427,7 @@ class AgentService:
 
     async def ticket(self, origin: str) -> dict[str, object]:
         """Return the body of POST /v1/events; `user-denied` without a grant."""
+        self._want_not_denied(origin)
         if not await self._allowed(origin):
             raise Problem("user-denied", _NOT_ASKED)
         return {"ticket": self._tickets.give(origin)}
@@ -415,6 +495,7 @@ class AgentService:
         `patient` lets what is read ahead finish first.
         """
         self._called(origin)
+        self._want_not_denied(origin)
         try:
             async with asyncio.timeout(OPERATION_SECONDS):
                 found = await self._choose(origin, reader, lang)

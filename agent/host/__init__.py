@@ -19,6 +19,8 @@ lock = _here.lock
 make_data_dir = _here.make_data_dir
 make_private_dir = _here.make_private_dir
 on_stop_signals = _here.on_stop_signals
+policy_path = _here.policy_path
+read_administered = _here.read_administered
 read_private = _here.read_private
 suspended_only_when = _here.suspended_only_when
 write_private = _here.write_private
@@ -34,6 +36,8 @@ __all__ = [
     "make_data_dir",
     "make_private_dir",
     "on_stop_signals",
+    "policy_path",
+    "read_administered",
     "read_private",
     "suspended_only_when",
     "write_private",
