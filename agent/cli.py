@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     _card(commands)
     _trust(commands)
     _origins(commands)
+    _journal(commands)
     _virtual_card(
         _add(
             commands,
@@ -212,6 +213,15 @@ def _origins(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     revoke = _add(actions, "revoke", module, "end all that was allowed to a site")
     revoke.add_argument("url", metavar="URL", help="as origins list shows it")
+
+
+def _journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "what was shared and signed, with whom, when"
+    journal = _add(commands, "journal", "agent.commands.journal", summary)
+    journal.add_argument(
+        "what", nargs="?", choices=("erase",), help="erase: forget all of it"
+    )
+    journal.add_argument("--json", action="store_true", help="for programs")
 
 
 def _virtual_card(command: argparse.ArgumentParser) -> None:

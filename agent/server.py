@@ -51,6 +51,8 @@ _METHODS = {
 }
 #: What a failed call is named in its problem.
 _OPERATIONS = {path: path.removeprefix("/v1/") for path in _METHODS}
+#: Calls that may ask the person; the service counts them by themselves.
+_ASKING = ("/v1/identity", "/v1/authenticate")
 _DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -177,6 +179,8 @@ async def _answer(
             raise Problem("invalid-request", "only 100-continue can be expected")
         if request.method == "OPTIONS":
             return _preflight(request, origin)
+        if request.path not in _ASKING:
+            request.app[_SERVICE].admit(origin)
         return await handler(request)
     except Problem as problem:
         return _failed(request, problem)
@@ -225,10 +229,12 @@ def _problem(request: web.Request, problem: Problem) -> web.Response:
     lang = protocol.choose_language(
         None, request.headers.get("Accept-Language", ""), service.settings.lang
     )
+    wait = problem.retry_after
     return web.json_response(
         problem.to_json(problem.lang or lang),
         status=problem.status,
         content_type="application/problem+json",
+        headers=None if wait is None else {"Retry-After": str(wait)},
     )
 
 

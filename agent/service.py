@@ -11,11 +11,11 @@ import contextlib
 import datetime
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent import chip, host, reading, token
 from agent.ahead import ReadAhead
@@ -31,6 +31,8 @@ from agent.events import (
 )
 from agent.identity import identity_body
 from agent.inspection import Found, on_card, reader_id, usable
+from agent.journal import GIVEN, Entry, Journal
+from agent.limits import Limits
 from agent.monitor import Monitor, Offer, Stay, stay_of
 from agent.origins import Grant, Stored, end
 from agent.originstore import OriginsRefused, OriginStore, today
@@ -74,9 +76,20 @@ _NOT_ASKED = (
 
 
 @dataclass
+class _Attempt:
+    """One request that may ask the person; `data` are names of what it is after."""
+
+    origin: str
+    call: str
+    data: tuple[str, ...]
+    asked: bool = False
+
+
+@dataclass
 class _Operation:
     """One request's use of one card."""
 
+    attempt: _Attempt
     origin: str
     lang: str
     found: Found
@@ -104,6 +117,8 @@ class AgentService:
         self._chip_limit = chip.DailyLimit(settings.data_dir)
         self._origins = OriginStore(settings.data_dir)
         self._policy = PolicyFile()
+        self._journal = Journal(settings.data_dir, counts_only=settings.counter)
+        self._recording: set[asyncio.Future[None]] = set()
 
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
@@ -115,6 +130,7 @@ class AgentService:
             self._policy.now,
             remembers=self._ui.notice is not None and not self.settings.counter,
         )
+        self._limits = Limits(host.clock)
         self._tickets = Tickets(host.clock)
         self._audience = Audience()
         self._last_call: dict[str, float] = {}
@@ -144,6 +160,7 @@ class AgentService:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await self._reservations.idle()
+                await asyncio.gather(*self._recording)
 
     async def still(self) -> None:
         """Return when no card is being used, whatever question is open."""
@@ -152,6 +169,10 @@ class AgentService:
     def dismiss(self) -> None:
         """Send the pages away that listen: the agent ends."""
         self._audience.end("closing")
+
+    def admit(self, origin: str) -> None:
+        """Count a call that asks nobody anything: `too-many-requests`."""
+        self._limits.call(origin)
 
     # --- status and readers ----------------------------------------------------------
 
@@ -228,7 +249,8 @@ class AgentService:
         self, origin: str, request: IdentityRequest, lang: str
     ) -> dict[str, object]:
         """Ask consent to exactly these data, read them, return them with proof."""
-        async with self._operation(origin, request.reader, lang) as operation:
+        attempt = _Attempt(origin, "identity", request.include)
+        async with self._operation(attempt, request.reader, lang) as operation:
             if not operation.found.files:
                 # Only a PKCS#11 module is in the way of them.
                 raise Problem("unsupported-card", sentence=MODULE_LACKS)
@@ -252,7 +274,7 @@ class AgentService:
 
             data, proof = await self._on_card(operation, read, progress.read)
             progress.end()
-        return identity_body(request, data) | proof
+            return identity_body(request, data) | proof
 
     async def _always(self, operation: _Operation, request: IdentityRequest) -> bool:
         """Tell whether a former "always" lets these data go; then it is shown."""
@@ -277,7 +299,7 @@ class AgentService:
     async def _consent(
         self, operation: _Operation, request: IdentityRequest, *, lasting: bool
     ) -> None:
-        origin, stay = operation.origin, operation.stay
+        origin = operation.origin
         lasting = lasting and bool(operation.card_data.chip_serial)
         lasting = lasting and self._grants.may_last(request.include)
         question = Consent(
@@ -289,9 +311,10 @@ class AgentService:
             self._marks(origin),
             lasting,
         )
-        answer = await self._questions.pose(origin, stay, self._ui.consent(question))
+        answer = await self._pose(operation, self._ui.consent(question))
         if answer not in (Permission.ONCE, Permission.ALWAYS):
             raise Problem("user-denied")
+        self._limits.agreed(origin)
         if answer is Permission.ALWAYS and lasting:
             await asyncio.to_thread(self._remember, operation, request.include)
 
@@ -314,8 +337,9 @@ class AgentService:
         self, origin: str, request: AuthenticateRequest, lang: str
     ) -> dict[str, str]:
         """Ask the PIN and return a Web eID token over the page's own origin."""
+        attempt = _Attempt(origin, "authenticate", ("certificate",))
         async with self._operation(
-            origin, request.reader, lang, patient=True
+            attempt, request.reader, lang, patient=True
         ) as operation:
             chosen, held = operation.card_data, self._monitor.held(operation.stay)
             algorithm = as_problem(lambda: login_algorithm(chosen.applet))
@@ -331,6 +355,7 @@ class AgentService:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
             pin = await self._pin(operation, ready.entry, tries)
+            self._limits.agreed(origin)
             expected = Expected(chosen.chip_serial, ready.status.tries_left)
 
             def sign() -> tuple[bytes, LoginCertificates]:
@@ -363,13 +388,13 @@ class AgentService:
             )
             _check_validity(certificates.holder)
             self._grants.allow_once(origin, operation.stay)
-        return token.build(
-            certificates.holder,
-            certificates.issuer,
-            algorithm,
-            signature,
-            self.settings.version,
-        )
+            return token.build(
+                certificates.holder,
+                certificates.issuer,
+                algorithm,
+                signature,
+                self.settings.version,
+            )
 
     def _tries(self, stay: Stay, told: int | None) -> int | None:
         """Return the tries left: what the card told, else none or one from memory.
@@ -402,7 +427,7 @@ class AgentService:
 
         The last try, and one that may be the last, has a question of its own before.
         """
-        origin, stay = operation.origin, operation.stay
+        origin = operation.origin
         question = Login(
             origin,
             tries,
@@ -410,18 +435,21 @@ class AgentService:
             self._readers.is_virtual(operation.found),
             self._marks(origin),
         )
-        if tries in (None, 1) and not await self._questions.pose(
-            origin, stay, self._ui.last_try(question)
+        if tries in (None, 1) and not await self._pose(
+            operation, self._ui.last_try(question)
         ):
             raise Problem("user-denied")
         if entry is PinEntry.TYPED:
-            return await self._questions.pose(
-                origin, stay, self._ui.login_pin(question)
-            )
+            return await self._pose(operation, self._ui.login_pin(question))
         elsewhere = self._ui.login_elsewhere(question, entry)
-        if not await self._questions.pose(origin, stay, elsewhere):
+        if not await self._pose(operation, elsewhere):
             raise Problem("user-denied")
         return None
+
+    async def _pose(self, operation: _Operation, question: Coroutine[Any, Any, T]) -> T:
+        """Put one question about the operation's card."""
+        operation.attempt.asked = True
+        return await self._questions.pose(operation.origin, operation.stay, question)
 
     # --- events ----------------------------------------------------------------------
 
@@ -488,17 +516,30 @@ class AgentService:
 
     @asynccontextmanager
     async def _operation(
-        self, origin: str, reader: str | None, lang: str, *, patient: bool = False
+        self, attempt: _Attempt, reader: str | None, lang: str, *, patient: bool = False
     ) -> AsyncIterator[_Operation]:
         """Choose the card and keep its reader for this request alone.
 
         `patient` lets what is read ahead finish first.
         """
+        origin = attempt.origin
         self._called(origin)
         self._want_not_denied(origin)
+        self._limits.begin(origin)
+        async with (
+            self._recorded(attempt),
+            self._card_of(attempt, reader, lang, patient=patient) as operation,
+        ):
+            yield operation
+
+    @asynccontextmanager
+    async def _card_of(
+        self, attempt: _Attempt, reader: str | None, lang: str, *, patient: bool
+    ) -> AsyncIterator[_Operation]:
+        origin = attempt.origin
         try:
             async with asyncio.timeout(OPERATION_SECONDS):
-                found = await self._choose(origin, reader, lang)
+                found = await self._choose(attempt, reader, lang)
                 name = found.state.name
                 async with self._reservations.reserve(
                     name, patient=patient
@@ -507,10 +548,43 @@ class AgentService:
                     assert found.card is not None  # only such readers are chosen
                     with self._anew_when_changed(stay), _unblocking(found.card):
                         yield _Operation(
-                            origin, lang, found, found.card, stay, reservation
+                            attempt, origin, lang, found, found.card, stay, reservation
                         )
         except TimeoutError:
             raise Problem("timeout") from None
+
+    @asynccontextmanager
+    async def _recorded(self, attempt: _Attempt) -> AsyncIterator[None]:
+        """Write down how an attempt ended, where data went or a person was asked.
+
+        What is given stands in the journal before the page has it.
+        """
+        outcome = GIVEN
+        try:
+            yield
+        except Problem as problem:
+            outcome = problem.code
+            if outcome in ("user-denied", "user-cancelled"):
+                self._limits.refused(attempt.origin)
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        except BaseException:
+            outcome = "internal-error"
+            raise
+        finally:
+            # Nobody was asked: a page could fill the journal by itself.
+            if outcome == GIVEN or (attempt.asked and outcome != "busy"):
+                entry = Entry(attempt.origin, attempt.call, attempt.data, outcome)
+                await self._record(entry)
+
+    async def _record(self, entry: Entry) -> None:
+        """Write to the journal; goes on when the request is cancelled."""
+        writing = asyncio.ensure_future(asyncio.to_thread(self._journal.add, entry))
+        self._recording.add(writing)
+        writing.add_done_callback(self._recording.discard)
+        await asyncio.shield(writing)
 
     @contextmanager
     def _anew_when_changed(self, stay: Stay) -> Iterator[None]:
@@ -525,8 +599,9 @@ class AgentService:
                 self._monitor.forget(stay)
             raise
 
-    async def _choose(self, origin: str, reader: str | None, lang: str) -> Found:
+    async def _choose(self, attempt: _Attempt, reader: str | None, lang: str) -> Found:
         """Return the reader that the request names, or the only one with a card."""
+        origin = attempt.origin
         states = await self._readers.states()
         if reader is not None:
             states = tuple(
@@ -547,6 +622,7 @@ class AgentService:
             origin, names, lang, all(tests), self._marks(origin), test_cards=tests
         )
         offer = Offer(tuple(map(stay_of, belgian)), states)
+        attempt.asked = True
         return belgian[
             await self._questions.pose(origin, offer, self._ui.choose(question))
         ]

@@ -10,9 +10,10 @@ else:
     from agent.host import _posix as _here
 
 ENDING_SIGNALS = _here.ENDING_SIGNALS
-clock = _here.clock
+append_private = _here.append_private
 channel_address = _here.channel_address
 claim_port = _here.claim_port
+clock = _here.clock
 close_channel_to_others = _here.close_channel_to_others
 data_dir = _here.data_dir
 lock = _here.lock
@@ -23,10 +24,12 @@ policy_path = _here.policy_path
 read_administered = _here.read_administered
 read_private = _here.read_private
 suspended_only_when = _here.suspended_only_when
+wipe_private = _here.wipe_private
 write_private = _here.write_private
 
 __all__ = [
     "ENDING_SIGNALS",
+    "append_private",
     "channel_address",
     "claim_port",
     "clock",
@@ -40,5 +43,6 @@ __all__ = [
     "read_administered",
     "read_private",
     "suspended_only_when",
+    "wipe_private",
     "write_private",
 ]

@@ -95,22 +95,50 @@ def _own_folder(path: Path) -> os.stat_result:
 
 def read_private(path: Path) -> bytes:
     """Read a file of ours; PermissionError for a link or one that others can read."""
+    with _open_private(path, os.O_RDONLY, "rb") as file:
+        return file.read()
+
+
+def append_private(path: Path, data: bytes, apart: bytes) -> None:
+    """Add to a file of ours, made 0600 where it is missing; PermissionError.
+
+    `apart` is one byte; it is put between where the file does not end in it.
+    """
+    with _open_private(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, "r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        file.write((b"" if file.read(1) in (b"", apart) else apart) + data)
+
+
+def wipe_private(path: Path) -> None:
+    """Overwrite a file of ours with zeros, and remove it; PermissionError."""
+    with _open_private(path, os.O_RDWR, "r+b") as file:
+        file.write(bytes(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+def _open_private(path: Path, flags: int, mode: str) -> IO[bytes]:
+    """Open a file of ours; PermissionError for a link or one that others can reach."""
     # Without O_NONBLOCK a named pipe in its place would be waited for.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise PermissionError(f"{path} is a link; remove it") from None
+        if error.errno == errno.EISDIR:
+            raise PermissionError(f"{path} is no file; remove it") from None
         raise
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise PermissionError(f"{path} is no file; remove it")
-    with os.fdopen(descriptor, "rb") as file:
-        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise PermissionError(f"{path} can be read by others; remove it")
-        return file.read()
+    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        os.close(descriptor)
+        raise PermissionError(f"{path} can be read by others; remove it")
+    return os.fdopen(descriptor, mode)
 
 
 def read_administered(path: Path) -> bytes:

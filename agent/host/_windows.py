@@ -112,6 +112,23 @@ def read_private(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def append_private(path: Path, data: bytes, apart: bytes) -> None:
+    """Add to a file, and one byte between where it does not end in that."""
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        file.write((b"" if file.read(1) in (b"", apart) else apart) + data)
+
+
+def wipe_private(path: Path) -> None:
+    """Overwrite a file with zeros, and remove it."""
+    with path.open("r+b") as file:
+        file.write(bytes(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Write a file anew, in one step."""
     work = path.with_name(f".{path.name}.{os.getpid()}")
