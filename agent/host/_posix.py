@@ -143,6 +143,7 @@ def _open_private(path: Path, flags: int, mode: str) -> IO[bytes]:
 
 def read_administered(path: Path) -> bytes:
     """Read a file that administrators alone can write or replace; PermissionError."""
+    path.lstat()  # where there is none, nobody minds whose the folders are
     for folder in path.parents:
         status = folder.lstat()
         # In a sticky folder nobody can replace what is an administrator's.

@@ -70,6 +70,7 @@ def make_private_dir(path: Path) -> None:
 
 def read_administered(path: Path) -> bytes:
     """Read a file that administrators alone can write or replace; PermissionError."""
+    path.lstat()  # where there is none, nobody minds whose the folder is
     for place in (path.parent, path):
         if place.lstat().st_file_attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT:
             raise PermissionError(f"{place} is a link")
