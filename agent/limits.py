@@ -75,9 +75,12 @@ class Limits:
 
     def agreed(self, origin: str) -> None:
         """Learn that the person agreed: that operation counts against nobody."""
-        site = self._site(origin, self._clock())
-        site.refusals = 0
-        site.operations.give_back()
+        self._site(origin, self._clock()).refusals = 0
+        self.spared(origin)
+
+    def spared(self, origin: str) -> None:
+        """Learn that an operation bothers nobody: a virtual card, and no question."""
+        self._site(origin, self._clock()).operations.give_back()
 
     def refused(self, origin: str) -> None:
         """Learn that the person refused, or closed the question."""

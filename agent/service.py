@@ -257,7 +257,9 @@ class AgentService:
             wants_chip = chip.wanted(request, operation.card_data)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
             spared = self._source.virtual and self._grants.unasked(origin, "identity")
-            if wants_chip or not (spared or await self._always(operation, request)):
+            if spared and not wants_chip:
+                self._limits.spared(origin)
+            elif wants_chip or not await self._always(operation, request):
                 await self._consent(operation, request, lasting=not wants_chip)
             self._grants.allow_once(origin, operation.stay)
             parts = (*request.include, "chip") if wants_chip else request.include

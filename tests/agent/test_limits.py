@@ -189,3 +189,11 @@ async def test_many_readings_that_the_person_agrees_to_are_no_flood() -> None:
         for _ in range(30):
             assert (await agent.identity("address")).status == 200
             assert (await agent.login()).status == 200
+
+
+async def test_readings_that_bother_nobody_are_no_flood() -> None:
+    """A site of --allow-origin and a virtual card, as in a developer's tests."""
+    named = Settings(allowed_origins=frozenset({PORTAL}))
+    async with running("adult", settings=named) as agent:
+        for _ in range(30):
+            assert (await agent.identity("address")).status == 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 from pathlib import Path
@@ -17,7 +16,7 @@ from agent.origins import BadOrigin, Grant, Stored, end, mixed_labels, normalise
 from agent.originstore import OriginsRefused, OriginStore
 from agent.settings import Settings
 from agent.texts import LANGUAGES, text
-from agent.ui import Cancelled, Consent, Unavailable
+from agent.ui import Consent
 from agent.ui.terminal import TerminalInterface
 from cardio.readers import ReaderSource
 from cardio.virtual.profile import load_profile
@@ -112,20 +111,25 @@ def test_parts_of_several_scripts_are_found(url: str, mixed: tuple[str, ...]) ->
     assert all(label.startswith("xn--") and label in normalised(url) for label in found)
 
 
-async def test_a_question_shows_an_international_name_in_punycode() -> None:
+async def test_a_question_shows_an_international_name_in_punycode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As the browser sent it: a look-alike of another name shows what it is."""
     shown: list[str] = []
-    interface = TerminalInterface(shown.append)
-    question = Consent(
-        normalised("https://\u0430\u0440\u0440\u04cf\u0435.example"),
-        ("address",),
-        None,
-        "en",
-        True,
-    )
-    with contextlib.suppress(Cancelled, Unavailable):  # nobody answers
-        await interface.consent(question)
-    assert "xn--80ak6aa92e.example" in "".join(shown)
+
+    async def answered(_self: object, _lang: str, words: str) -> bool:
+        shown.append(words)
+        return True
+
+    monkeypatch.setattr(TerminalInterface, "_yes_no", answered)
+    terminal: Any = TerminalInterface()
+    origin = normalised("https://\u0430\u0440\u0440\u04cf\u0435.example")
+    async with running("adult", person=terminal) as agent:
+        body = {"include": ["identity"]}
+        headers = {"Origin": origin}
+        answer = await agent.call("POST", "/v1/identity", body, headers=headers)
+        assert answer.status == 200
+    assert "xn--80ak6aa92e.example asks for" in shown[0]
 
 
 # --- the form on disk ----------------------------------------------------------------
