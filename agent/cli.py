@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     _demo(_add(commands, "demo", "agent.commands.demo", "try it with a virtual card"))
     _card(commands)
     _trust(commands)
+    _origins(commands)
+    _journal(commands)
     _virtual_card(
         _add(
             commands,
@@ -110,6 +112,11 @@ def _run(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--developer", action="store_true", help="accept http pages of this machine"
+    )
+    command.add_argument(
+        "--mode",
+        choices=("counter",),
+        help="counter: a desk for many people's cards; nothing is allowed for always",
     )
 
 
@@ -188,6 +195,33 @@ def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     trust = commands.add_parser("trust", help="the certificate for localhost")
     actions = trust.add_subparsers(title="actions", required=True, metavar="ACTION")
     _add(actions, "show", "agent.commands.trust", "print the CA certificate as PEM")
+
+
+def _origins(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    origins = commands.add_parser("origins", help="the sites that may use the agent")
+    actions = origins.add_subparsers(title="actions", required=True, metavar="ACTION")
+    module = "agent.commands.origins"
+    listing = _add(actions, "list", module, "what is allowed, and until when")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    allow = _add(actions, "allow", module, "let a site ask, for 13 months")
+    allow.add_argument("url", metavar="URL", help="such as https://portal.example")
+    allow.add_argument(
+        "--capability",
+        choices=("identity", "login", "sign"),
+        help="what for; default: all of them. Consent to a real card's data and the "
+        "PIN are asked all the same",
+    )
+    revoke = _add(actions, "revoke", module, "end all that was allowed to a site")
+    revoke.add_argument("url", metavar="URL", help="as origins list shows it")
+
+
+def _journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "what was shared and signed, with whom, when"
+    journal = _add(commands, "journal", "agent.commands.journal", summary)
+    journal.add_argument(
+        "what", nargs="?", choices=("erase",), help="erase: forget all of it"
+    )
+    journal.add_argument("--json", action="store_true", help="for programs")
 
 
 def _virtual_card(command: argparse.ArgumentParser) -> None:

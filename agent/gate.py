@@ -7,6 +7,7 @@ Host and Origin and a page cannot forge them; a program of the same user can.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.errors import Problem
@@ -22,11 +23,13 @@ PREFLIGHT_SECONDS = 7200
 
 @dataclass(frozen=True)
 class Gate:
-    """The rules of one running agent; `port` is the one it listens on."""
+    """The rules of one running agent; `port` is the one it listens on.
+
+    `may_use_http` says which pages of this machine may ask without HTTPS.
+    """
 
     port: int
-    http_loopback: bool = False
-    named_origins: frozenset[str] = frozenset()
+    may_use_http: Callable[[str], bool] = lambda _origin: False
 
     def check_host(self, hosts: list[str]) -> None:
         """Want exactly one Host header, naming this very agent: `host-refused`."""
@@ -42,9 +45,7 @@ class Gate:
     def _acceptable(self, origin: str) -> bool:
         if _ORIGIN.fullmatch(origin):
             return True
-        if not _LOOPBACK.fullmatch(origin):
-            return False
-        return self.http_loopback or origin in self.named_origins
+        return bool(_LOOPBACK.fullmatch(origin)) and self.may_use_http(origin)
 
 
 def check_own_header(values: list[str]) -> None:

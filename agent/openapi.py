@@ -19,9 +19,11 @@ _COMMON = (
     "origin-refused",
     "invalid-request",
     "method-not-allowed",
+    "too-many-requests",
     "internal-error",
 )
 _CARD = (
+    "policy-denied",
     "busy",
     "pcsc-unavailable",
     "no-reader",
@@ -61,7 +63,13 @@ def description(version: str) -> dict[str, Any]:
                     "readers",
                     "Readers and cards; user-denied without a grant.",
                     _READERS,
-                    ("user-denied", "busy", "pcsc-unavailable", "card-unreadable"),
+                    (
+                        "policy-denied",
+                        "user-denied",
+                        "busy",
+                        "pcsc-unavailable",
+                        "card-unreadable",
+                    ),
                 )
             },
             "/v1/events": {
@@ -70,7 +78,7 @@ def description(version: str) -> dict[str, Any]:
                     "Get a ticket, good once and for 30 s, for the WebSocket at this"
                     " path: GET with the subprotocols eid-agent.v1 and ticket.TICKET.",
                     _TICKET,
-                    ("user-denied", "too-large"),
+                    ("policy-denied", "user-denied", "too-large"),
                     {"type": "object", "additionalProperties": False},
                 )
             },

@@ -57,6 +57,8 @@ _METHODS = {
 }
 #: What a failed call is named in its problem.
 _OPERATIONS = {path: path.removeprefix("/v1/") for path in _METHODS}
+#: Calls that may ask the person; the service counts them by themselves.
+_ASKING = ("/v1/identity", "/v1/authenticate")
 _DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -100,7 +102,7 @@ async def serve(
 def make_app(service: AgentService, port: int) -> web.Application:
     """Build the application for the port on which it will be reached."""
     settings = service.settings
-    rules = Gate(port, settings.http_loopback, settings.allowed_origins)
+    rules = Gate(port, service.may_use_http)
     app = web.Application(
         middlewares=[_gate(rules, documents=settings.documents)],
         client_max_size=protocol.MAX_BODY,
@@ -189,6 +191,8 @@ async def _answer(
         if request.method == "OPTIONS":
             return _preflight(request, origin)
         await request.app[_PEERS].check(request.transport)
+        if request.path not in _ASKING:
+            request.app[_SERVICE].admit(origin)
         return await handler(request)
     except Problem as problem:
         return _failed(request, problem)
@@ -237,10 +241,12 @@ def _problem(request: web.Request, problem: Problem) -> web.Response:
     lang = protocol.choose_language(
         None, request.headers.get("Accept-Language", ""), service.settings.lang
     )
+    wait = problem.retry_after
     return web.json_response(
         problem.to_json(problem.lang or lang),
         status=problem.status,
         content_type="application/problem+json",
+        headers=None if wait is None else {"Retry-After": str(wait)},
     )
 
 

@@ -12,11 +12,11 @@ import datetime
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent import chip, host, reading, token
 from agent.ahead import ReadAhead
@@ -33,13 +33,26 @@ from agent.events import (
 )
 from agent.identity import identity_body
 from agent.inspection import Found, on_card, reader_id, usable
+from agent.journal import GIVEN, Entry, Journal
+from agent.limits import Limits
 from agent.monitor import Monitor, Offer, Stay, stay_of
+from agent.origins import Grant, Stored, end
+from agent.originstore import OriginsRefused, OriginStore, today
+from agent.policyfile import PolicyFile
 from agent.protocol import AuthenticateRequest, IdentityRequest
 from agent.questions import Questions
 from agent.readers import Readers, card_state
 from agent.reading import LoginCertificates, Progress
 from agent.settings import Settings
-from agent.ui import Choice, Consent, Login, UserInterface
+from agent.ui import (
+    AlwaysUsed,
+    Choice,
+    Consent,
+    Login,
+    Permission,
+    Unavailable,
+    UserInterface,
+)
 from agent.unblocking import blocked_key
 from agent.work import Reservation, Reservations
 from cardio.beid.algorithms import login_algorithm
@@ -65,9 +78,20 @@ _NOT_ASKED = (
 
 
 @dataclass
+class _Attempt:
+    """One request that may ask the person; `data` are names of what it is after."""
+
+    origin: str
+    call: str
+    data: tuple[str, ...]
+    asked: bool = False
+
+
+@dataclass
 class _Operation:
     """One request's use of one card."""
 
+    attempt: _Attempt
     origin: str
     lang: str
     found: Found
@@ -93,11 +117,22 @@ class AgentService:
         self._salt = secrets.token_bytes(16)
         self._reservations = Reservations()
         self._chip_limit = chip.DailyLimit(settings.data_dir)
+        self._origins = OriginStore(settings.data_dir)
+        self._policy = PolicyFile()
+        self._journal = Journal(settings.data_dir, counts_only=settings.counter)
+        self._recording: set[asyncio.Future[None]] = set()
 
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
         loop = asyncio.get_running_loop()
-        self._grants = Grants(self.settings.allowed_origins, host.clock)
+        self._grants = Grants(
+            self.settings.allowed_origins,
+            host.clock,
+            self._origins.now,
+            self._policy.now,
+            remembers=self._ui.notice is not None and not self.settings.counter,
+        )
+        self._limits = Limits(host.clock)
         self._tickets = Tickets(host.clock)
         self._audience = Audience()
         self._last_call: dict[str, float] = {}
@@ -135,6 +170,7 @@ class AgentService:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await self._reservations.idle()
+                await asyncio.gather(*self._recording)
 
     async def still(self) -> None:
         """Return when no card is being used, whatever question is open."""
@@ -144,13 +180,19 @@ class AgentService:
         """Send the pages away that listen: the agent ends."""
         self._audience.end("closing")
 
+    def admit(self, origin: str) -> None:
+        """Count a call that asks nobody anything: `too-many-requests`."""
+        self._limits.call(origin)
+
     # --- status and readers ----------------------------------------------------------
 
     async def status(self, origin: str) -> dict[str, object]:
-        """Return the body of GET /v1/status; the same for all who are not allowed."""
-        body: dict[str, object] = {"api": ["v1"], "origin": "ask"}
+        """Return the body of GET /v1/status; who is not allowed learns of no card."""
+        body: dict[str, object] = {"api": ["v1"]}
+        if self._denied(origin):
+            return body | {"origin": "denied"}
         if not await self._allowed(origin):
-            return body
+            return body | {"origin": "ask"}
         found = await self._readers.found_or_empty()
         self._ahead.begin()
         return body | {
@@ -164,11 +206,27 @@ class AgentService:
 
     async def readers(self, origin: str) -> dict[str, object]:
         """Return the body of GET /v1/readers; `user-denied` without a grant."""
+        self._want_not_denied(origin)
         if not await self._allowed(origin):
             raise Problem("user-denied", _NOT_ASKED)
         found = await self._readers.look_into_all()
         self._ahead.begin()
         return {"readers": [reader.to_json(self._salt) for reader in found]}
+
+    def may_use_http(self, origin: str) -> bool:
+        """Tell whether a page of this machine may ask without HTTPS."""
+        settings, policy = self.settings, self._policy.now()
+        developing = settings.developer and policy.developer
+        return settings.demo or developing or self._grants.lasting(origin)
+
+    def _denied(self, origin: str) -> bool:
+        """Tell whether the administrator's policy refuses the origin, or this mode."""
+        forbidden = self.settings.counter and not self._policy.now().counter_mode
+        return forbidden or self._grants.denied(origin)
+
+    def _want_not_denied(self, origin: str) -> None:
+        if self._denied(origin):
+            raise Problem("policy-denied")
 
     def _marks(self, origin: str) -> tuple[str, ...]:
         """Return what every question has to show of this run (safety rule 22)."""
@@ -185,7 +243,7 @@ class AgentService:
             self._last_call[origin] = host.clock()
 
     async def _has_grant(self, origin: str) -> bool:
-        if self._grants.named(origin):
+        if self._grants.lasting(origin):
             return True
         if not self._grants.allowed(origin):
             return False
@@ -201,14 +259,18 @@ class AgentService:
         self, origin: str, request: IdentityRequest, lang: str
     ) -> dict[str, object]:
         """Ask consent to exactly these data, read them, return them with proof."""
-        async with self._operation(origin, request.reader, lang) as operation:
+        attempt = _Attempt(origin, "identity", request.include)
+        async with self._operation(attempt, request.reader, lang) as operation:
             if not operation.found.files:
                 # Only a PKCS#11 module is in the way of them.
                 raise Problem("unsupported-card", sentence=MODULE_LACKS)
             wants_chip = chip.wanted(request, operation.card_data)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
-            if wants_chip or not (self._grants.named(origin) and self._source.virtual):
-                await self._consent(operation, request)
+            spared = self._source.virtual and self._grants.unasked(origin, "identity")
+            if spared and not wants_chip:
+                self._limits.spared(origin)
+            elif wants_chip or not await self._always(operation, request):
+                await self._consent(operation, request, lasting=not wants_chip)
             self._grants.allow_once(origin, operation.stay)
             parts = (*request.include, "chip") if wants_chip else request.include
             progress = Progress(parts, self._reporter(origin, "identity"))
@@ -224,10 +286,34 @@ class AgentService:
 
             data, proof = await self._on_card(operation, read, progress.read)
             progress.end()
-        return identity_body(request, data) | proof
+            return identity_body(request, data) | proof
 
-    async def _consent(self, operation: _Operation, request: IdentityRequest) -> None:
-        origin, stay = operation.origin, operation.stay
+    async def _always(self, operation: _Operation, request: IdentityRequest) -> bool:
+        """Tell whether a former "always" lets these data go; then it is shown."""
+        serial, notice = operation.card_data.chip_serial, self._ui.notice
+        if notice is None:
+            return False
+        if not self._grants.always(operation.origin, request.include, serial):
+            return False
+        used = AlwaysUsed(
+            operation.origin,
+            request.include,
+            operation.lang,
+            self._readers.is_virtual(operation.found),
+            self._marks(operation.origin),
+        )
+        try:
+            await notice(used)
+        except Unavailable:
+            raise Problem("no-user-interface") from None
+        return True
+
+    async def _consent(
+        self, operation: _Operation, request: IdentityRequest, *, lasting: bool
+    ) -> None:
+        origin = operation.origin
+        lasting = lasting and bool(operation.card_data.chip_serial)
+        lasting = lasting and self._grants.may_last(request.include)
         question = Consent(
             origin,
             request.include,
@@ -235,9 +321,27 @@ class AgentService:
             operation.lang,
             self._readers.is_virtual(operation.found),
             self._marks(origin),
+            lasting,
         )
-        if not await self._questions.pose(origin, stay, self._ui.consent(question)):
+        answer = await self._pose(operation, self._ui.consent(question))
+        if answer not in (Permission.ONCE, Permission.ALWAYS):
             raise Problem("user-denied")
+        self._limits.agreed(origin)
+        if answer is Permission.ALWAYS and lasting:
+            await asyncio.to_thread(self._remember, operation, request.include)
+
+    def _remember(self, operation: _Operation, data: tuple[str, ...]) -> None:
+        """Store an "always"; where that fails, it was this once."""
+        until = end(today())
+
+        def grant(stored: Stored) -> tuple[Grant, ...]:
+            card = stored.mark(operation.card_data.chip_serial)
+            return (Grant(operation.origin, "identity", until, data, card),)
+
+        try:
+            self._origins.add(grant)
+        except (OriginsRefused, OSError) as error:
+            _log.warning("always could not be stored: %s", type(error).__name__)
 
     # --- login -----------------------------------------------------------------------
 
@@ -245,8 +349,9 @@ class AgentService:
         self, origin: str, request: AuthenticateRequest, lang: str
     ) -> dict[str, str]:
         """Ask the PIN and return a Web eID token over the page's own origin."""
+        attempt = _Attempt(origin, "authenticate", ("certificate",))
         async with self._operation(
-            origin, request.reader, lang, patient=True
+            attempt, request.reader, lang, patient=True
         ) as operation:
             chosen, held = operation.card_data, self._monitor.held(operation.stay)
             algorithm = as_problem(lambda: login_algorithm(chosen.applet))
@@ -262,6 +367,7 @@ class AgentService:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
             pin = await self._pin(operation, ready.entry, tries)
+            self._limits.agreed(origin)
             expected = Expected(chosen.chip_serial, ready.status.tries_left)
 
             def sign() -> tuple[bytes, LoginCertificates]:
@@ -294,13 +400,13 @@ class AgentService:
             )
             _check_validity(certificates.holder)
             self._grants.allow_once(origin, operation.stay)
-        return token.build(
-            certificates.holder,
-            certificates.issuer,
-            algorithm,
-            signature,
-            self.settings.version,
-        )
+            return token.build(
+                certificates.holder,
+                certificates.issuer,
+                algorithm,
+                signature,
+                self.settings.version,
+            )
 
     def _tries(self, stay: Stay, told: int | None) -> int | None:
         """Return the tries left: what the card told, else none or one from memory.
@@ -333,7 +439,7 @@ class AgentService:
 
         The last try, and one that may be the last, has a question of its own before.
         """
-        origin, stay = operation.origin, operation.stay
+        origin = operation.origin
         question = Login(
             origin,
             tries,
@@ -341,23 +447,27 @@ class AgentService:
             self._readers.is_virtual(operation.found),
             self._marks(origin),
         )
-        if tries in (None, 1) and not await self._questions.pose(
-            origin, stay, self._ui.last_try(question)
+        if tries in (None, 1) and not await self._pose(
+            operation, self._ui.last_try(question)
         ):
             raise Problem("user-denied")
         if entry is PinEntry.TYPED:
-            return await self._questions.pose(
-                origin, stay, self._ui.login_pin(question)
-            )
+            return await self._pose(operation, self._ui.login_pin(question))
         elsewhere = self._ui.login_elsewhere(question, entry)
-        if not await self._questions.pose(origin, stay, elsewhere):
+        if not await self._pose(operation, elsewhere):
             raise Problem("user-denied")
         return None
+
+    async def _pose(self, operation: _Operation, question: Coroutine[Any, Any, T]) -> T:
+        """Put one question about the operation's card."""
+        operation.attempt.asked = True
+        return await self._questions.pose(operation.origin, operation.stay, question)
 
     # --- events ----------------------------------------------------------------------
 
     async def ticket(self, origin: str) -> dict[str, object]:
         """Return the body of POST /v1/events; `user-denied` without a grant."""
+        self._want_not_denied(origin)
         if not await self._allowed(origin):
             raise Problem("user-denied", _NOT_ASKED)
         return {"ticket": self._tickets.give(origin)}
@@ -420,16 +530,30 @@ class AgentService:
 
     @asynccontextmanager
     async def _operation(
-        self, origin: str, reader: str | None, lang: str, *, patient: bool = False
+        self, attempt: _Attempt, reader: str | None, lang: str, *, patient: bool = False
     ) -> AsyncIterator[_Operation]:
         """Choose the card and keep its reader for this request alone.
 
         `patient` lets what is read ahead finish first.
         """
+        origin = attempt.origin
         self._called(origin)
+        self._want_not_denied(origin)
+        self._limits.begin(origin)
+        async with (
+            self._recorded(attempt),
+            self._card_of(attempt, reader, lang, patient=patient) as operation,
+        ):
+            yield operation
+
+    @asynccontextmanager
+    async def _card_of(
+        self, attempt: _Attempt, reader: str | None, lang: str, *, patient: bool
+    ) -> AsyncIterator[_Operation]:
+        origin = attempt.origin
         try:
             async with self.attendance.limit(OPERATION_SECONDS):
-                found = await self._choose(origin, reader, lang)
+                found = await self._choose(attempt, reader, lang)
                 name = found.state.name
                 async with self._reservations.reserve(
                     name, patient=patient
@@ -438,10 +562,43 @@ class AgentService:
                     assert found.card is not None  # only such readers are chosen
                     with self._anew_when_changed(stay), _unblocking(found.card):
                         yield _Operation(
-                            origin, lang, found, found.card, stay, reservation
+                            attempt, origin, lang, found, found.card, stay, reservation
                         )
         except TimeoutError:
             raise Problem("timeout") from None
+
+    @asynccontextmanager
+    async def _recorded(self, attempt: _Attempt) -> AsyncIterator[None]:
+        """Write down how an attempt ended, where data went or a person was asked.
+
+        What is given stands in the journal before the page has it.
+        """
+        outcome = GIVEN
+        try:
+            yield
+        except Problem as problem:
+            outcome = problem.code
+            if outcome in ("user-denied", "user-cancelled"):
+                self._limits.refused(attempt.origin)
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        except BaseException:
+            outcome = "internal-error"
+            raise
+        finally:
+            # Nobody was asked: a page could fill the journal by itself.
+            if outcome == GIVEN or (attempt.asked and outcome != "busy"):
+                entry = Entry(attempt.origin, attempt.call, attempt.data, outcome)
+                await self._record(entry)
+
+    async def _record(self, entry: Entry) -> None:
+        """Write to the journal; goes on when the request is cancelled."""
+        writing = asyncio.ensure_future(asyncio.to_thread(self._journal.add, entry))
+        self._recording.add(writing)
+        writing.add_done_callback(self._recording.discard)
+        await asyncio.shield(writing)
 
     @contextmanager
     def _anew_when_changed(self, stay: Stay) -> Iterator[None]:
@@ -456,8 +613,9 @@ class AgentService:
                 self._monitor.forget(stay)
             raise
 
-    async def _choose(self, origin: str, reader: str | None, lang: str) -> Found:
+    async def _choose(self, attempt: _Attempt, reader: str | None, lang: str) -> Found:
         """Return the reader that the request names, or the only one with a card."""
+        origin = attempt.origin
         states = await self._readers.states()
         if reader is not None:
             states = tuple(
@@ -478,6 +636,7 @@ class AgentService:
             origin, names, lang, all(tests), self._marks(origin), test_cards=tests
         )
         offer = Offer(tuple(map(stay_of, belgian)), states)
+        attempt.asked = True
         return belgian[
             await self._questions.pose(origin, offer, self._ui.choose(question))
         ]

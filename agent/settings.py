@@ -13,9 +13,10 @@ class Settings:
     """Settings of one run.
 
     `allowed_origins` come from --allow-origin; `documents` serves openapi.json and
-    client.js; `http_loopback` lets http pages of this machine ask; `test_cards` lets
-    virtual cards alone be used: of any other one neither data nor PIN are asked;
-    `data_dir` is where the agent keeps what outlives it (None: nowhere).
+    client.js; `test_cards` lets virtual cards alone be used: of any other one neither
+    data nor PIN are asked; `counter`: a desk where many people's cards are read, so
+    that nothing is remembered of anybody; `data_dir` is where the agent keeps what
+    outlives it (None: nowhere).
     """
 
     lang: str = "en"
@@ -23,15 +24,11 @@ class Settings:
     developer: bool = False
     demo: bool = False
     test_cards: bool = False
+    counter: bool = False
     data_dir: Path | None = None
     version: str = __version__
 
     @property
     def documents(self) -> bool:
         """True where the description and the JavaScript client are served."""
-        return self.developer or self.demo
-
-    @property
-    def http_loopback(self) -> bool:
-        """True where a page on http://localhost may ask."""
         return self.developer or self.demo

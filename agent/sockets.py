@@ -13,6 +13,8 @@ from agent.service import AgentService
 PROTOCOL = "eid-agent.v1"
 _TICKET = "ticket."
 _PING_SECONDS = 15.0
+#: How soon a page hears that its consent was revoked; a look costs two file attributes.
+_LOOK_SECONDS = 1.0
 #: A page has nothing to say here.
 _MAX_MESSAGE = 1024
 #: Why a page has to leave, as a close code.
@@ -84,5 +86,5 @@ async def _hear(socket: web.WebSocketResponse) -> None:
 async def _look_after(service: AgentService, listener: Listener) -> None:
     """See to it that nobody stays beyond their consent."""
     while service.still_listens(listener):
-        await asyncio.sleep(_PING_SECONDS)
+        await asyncio.sleep(_LOOK_SECONDS)
     await asyncio.Event().wait()  # the last message ends the conversation

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from agent import gate, tls
-from agent.commands import Failure, Usage, announce, card_source, say
+from agent import tls
+from agent.commands import Failure, announce, card_source, say
+from agent.commands.origins import origin, policy_fault
 from agent.commands.reasons import Located
 from agent.commands.running import data_dir, endpoint, explain_ui, stop_on_signals
 from agent.instance import (
@@ -24,6 +25,7 @@ from agent.instance import (
     tell,
 )
 from agent.known import KnownOnDisk
+from agent.policyfile import PolicyFile
 from agent.settings import Settings
 from agent.texts import text
 from cardio.card import CardSource
@@ -31,9 +33,8 @@ from cardio.card import CardSource
 
 def main(options: argparse.Namespace) -> int:
     """Run the agent; one that runs already is only asked to show itself."""
-    for origin in options.allow_origin:
-        if not gate.is_origin(origin):
-            raise Usage("cli-origin", value=repr(origin))
+    options.allow_origin = [origin(url) for url in options.allow_origin]
+    _want_permitted(options)
     folder = data_dir(options.data_dir)
     source = card_source(options.card)
     try:
@@ -46,6 +47,22 @@ def main(options: argparse.Namespace) -> int:
         return asyncio.run(_run(options, source, instance))
     finally:
         instance.close()
+
+
+def _want_permitted(options: argparse.Namespace) -> None:
+    """Say where the policy cannot be used; Failure for what it forbids."""
+    file = PolicyFile()
+    if (fault := policy_fault(options.lang, file)) is not None:
+        say(fault)
+        return  # every site is refused, whatever the options are
+    policy = file.now()
+    for option, used, permitted in (
+        ("--developer", options.developer, policy.developer),
+        ("--allow-origin", options.allow_origin, policy.allow_origin),
+        ("--mode counter", options.mode, policy.counter_mode),
+    ):
+        if used and not permitted:
+            raise Failure("cli-forbidden", option=option)
 
 
 def _already_running(options: argparse.Namespace) -> int:
@@ -72,6 +89,7 @@ async def _run(
         lang=options.lang,
         allowed_origins=frozenset(options.allow_origin),
         developer=options.developer,
+        counter=options.mode == "counter",
         data_dir=data_dir(options.data_dir),
     )
     explain_ui(options.ui, options.lang)

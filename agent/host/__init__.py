@@ -15,9 +15,10 @@ else:
     from agent.host import _peers_psutil as _peers
 
 ENDING_SIGNALS = _here.ENDING_SIGNALS
-clock = _here.clock
+append_private = _here.append_private
 channel_address = _here.channel_address
 claim_port = _here.claim_port
+clock = _here.clock
 close_channel_to_others = _here.close_channel_to_others
 data_dir = _here.data_dir
 keep_memory_private = _here.keep_memory_private
@@ -26,12 +27,16 @@ make_data_dir = _here.make_data_dir
 make_private_dir = _here.make_private_dir
 on_stop_signals = _here.on_stop_signals
 peer = _peers.peer
+policy_path = _here.policy_path
+read_administered = _here.read_administered
 read_private = _here.read_private
 suspended_only_when = _here.suspended_only_when
+wipe_private = _here.wipe_private
 write_private = _here.write_private
 
 __all__ = [
     "ENDING_SIGNALS",
+    "append_private",
     "channel_address",
     "claim_port",
     "clock",
@@ -43,7 +48,10 @@ __all__ = [
     "make_private_dir",
     "on_stop_signals",
     "peer",
+    "policy_path",
+    "read_administered",
     "read_private",
     "suspended_only_when",
+    "wipe_private",
     "write_private",
 ]

@@ -28,6 +28,11 @@ import grp  # noqa: E402
 import pwd  # noqa: E402
 import resource  # noqa: E402
 
+#: Who may write an administrator's file, by their numbers.
+_ADMINISTRATORS = frozenset({0})
+#: Groups of administrators: on macOS `admin` (80) owns /Library/Application Support.
+_ADMIN_GROUPS = frozenset({0, 80} if sys.platform == "darwin" else {0})
+
 #: A Unix socket's path may have about 100 bytes.
 _MAX_PATH = 90
 
@@ -43,6 +48,13 @@ def data_dir() -> Path:
     # A relative path there is to be ignored (XDG Base Directory Specification).
     base = Path(os.environ.get("XDG_DATA_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".local/share") / "eid-agent"
+
+
+def policy_path() -> Path:
+    """Return where an administrator's policy stands; nothing can name another place."""
+    if sys.platform == "darwin":
+        return Path("/Library/Application Support/eid-agent/policy.json")
+    return Path("/etc/eid-agent/policy.json")
 
 
 def make_data_dir(path: Path) -> None:
@@ -89,22 +101,81 @@ def _own_folder(path: Path) -> os.stat_result:
 
 def read_private(path: Path) -> bytes:
     """Read a file of ours; PermissionError for a link or one that others can read."""
+    with _open_private(path, os.O_RDONLY, "rb") as file:
+        return file.read()
+
+
+def append_private(path: Path, data: bytes, apart: bytes) -> None:
+    """Add to a file of ours, made 0600 where it is missing; PermissionError.
+
+    `apart` is one byte; it is put between where the file does not end in it.
+    """
+    with _open_private(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, "r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        file.write((b"" if file.read(1) in (b"", apart) else apart) + data)
+
+
+def wipe_private(path: Path) -> None:
+    """Overwrite a file of ours with zeros, and remove it; PermissionError."""
+    with _open_private(path, os.O_RDWR, "r+b") as file:
+        file.write(bytes(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+def _open_private(path: Path, flags: int, mode: str) -> IO[bytes]:
+    """Open a file of ours; PermissionError for a link or one that others can reach."""
     # Without O_NONBLOCK a named pipe in its place would be waited for.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise PermissionError(f"{path} is a link; remove it") from None
+        if error.errno == errno.EISDIR:
+            raise PermissionError(f"{path} is no file; remove it") from None
         raise
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise PermissionError(f"{path} is no file; remove it")
+    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        os.close(descriptor)
+        raise PermissionError(f"{path} can be read by others; remove it")
+    return os.fdopen(descriptor, mode)
+
+
+def read_administered(path: Path) -> bytes:
+    """Read a file that administrators alone can write or replace; PermissionError."""
+    path.lstat()  # where there is none, nobody minds whose the folders are
+    for folder in path.parents:
+        status = folder.lstat()
+        # In a sticky folder nobody can replace what is an administrator's.
+        shared = status.st_mode & stat.S_ISVTX
+        if not stat.S_ISDIR(status.st_mode) or not _administered(status, shared=shared):
+            raise PermissionError(f"others can write to {folder}")
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise PermissionError(f"{path} is a link") from None
+        raise
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or not _administered(status):
+        os.close(descriptor)
+        raise PermissionError(f"others can write {path}")
     with os.fdopen(descriptor, "rb") as file:
-        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise PermissionError(f"{path} can be read by others; remove it")
         return file.read()
+
+
+def _administered(status: os.stat_result, *, shared: int = 0) -> bool:
+    """Tell whether administrators own something and alone can write it."""
+    group = status.st_mode & stat.S_IWGRP and status.st_gid not in _ADMIN_GROUPS
+    writable = group or status.st_mode & stat.S_IWOTH
+    return status.st_uid in _ADMINISTRATORS and bool(shared or not writable)
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 assert sys.platform == "win32"
 
 import msvcrt  # noqa: E402
+import winreg  # noqa: E402
+
+from agent.host import _sddl  # noqa: E402
+
+#: Owner and access list, of a file by its name (GetNamedSecurityInfoW).
+_FILE_OBJECT, _OWNER_AND_DACL, _SDDL_REVISION = 1, 5, 1
 
 #: SEM_FAILCRITICALERRORS and SEM_NOGPFAULTERRORBOX; WER_FAULT_REPORTING_FLAG_NOHEAP.
 _NO_CRASH_DIALOG = 0x0001 | 0x0002
@@ -37,6 +44,17 @@ def data_dir() -> Path:
     """Return the user's folder for this program."""
     base = os.environ.get("LOCALAPPDATA")
     return Path(base if base else Path.home() / "AppData/Local") / "eid-agent"
+
+
+def policy_path() -> Path:
+    """Return where an administrator's policy stands; nothing can name another place.
+
+    The machine's registry says where, and not %ProgramData%, which a user can set.
+    """
+    shell = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Explorer\Shell Folders"
+    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, shell) as key:
+        base, _ = winreg.QueryValueEx(key, "Common AppData")
+    return Path(base) / "eid-agent" / "policy.json"
 
 
 def clock() -> float:
@@ -54,9 +72,66 @@ def make_private_dir(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
 
 
+def read_administered(path: Path) -> bytes:
+    """Read a file that administrators alone can write or replace; PermissionError."""
+    path.lstat()  # where there is none, nobody minds whose the folder is
+    for place in (path.parent, path):
+        if place.lstat().st_file_attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT:
+            raise PermissionError(f"{place} is a link")
+        if not _sddl.administrators_alone_write(_security_of(place)):
+            raise PermissionError(f"others can write {place}")
+    return path.read_bytes()
+
+
+def _security_of(path: Path) -> str:
+    """Return owner and access list of a file or folder as SDDL."""
+    advapi, kernel = ctypes.windll.advapi32, ctypes.windll.kernel32
+    descriptor, words = ctypes.c_void_p(), ctypes.c_wchar_p()
+    failed = advapi.GetNamedSecurityInfoW(
+        ctypes.c_wchar_p(str(path)),
+        _FILE_OBJECT,
+        _OWNER_AND_DACL,
+        None,
+        None,
+        None,
+        None,
+        ctypes.byref(descriptor),
+    )
+    if failed:
+        raise ctypes.WinError(failed)
+    try:
+        if not advapi.ConvertSecurityDescriptorToStringSecurityDescriptorW(
+            descriptor, _SDDL_REVISION, _OWNER_AND_DACL, ctypes.byref(words), None
+        ):
+            raise ctypes.WinError()
+        try:
+            return words.value or ""
+        finally:
+            kernel.LocalFree(ctypes.cast(words, ctypes.c_void_p))
+    finally:
+        kernel.LocalFree(descriptor)
+
+
 def read_private(path: Path) -> bytes:
     """Read a file."""
     return path.read_bytes()
+
+
+def append_private(path: Path, data: bytes, apart: bytes) -> None:
+    """Add to a file, and one byte between where it does not end in that."""
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        file.write((b"" if file.read(1) in (b"", apart) else apart) + data)
+
+
+def wipe_private(path: Path) -> None:
+    """Overwrite a file with zeros, and remove it."""
+    with path.open("r+b") as file:
+        file.write(bytes(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -7,6 +7,8 @@ and ends the question when its task is cancelled.
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,17 +24,37 @@ class Unavailable(Exception):
     """No question can be shown here, so nobody can be asked."""
 
 
+class Permission(enum.Enum):
+    """What a person answers to a site that asks for data."""
+
+    DENY = "deny"
+    ONCE = "once"
+    ALWAYS = "always"
+
+
 @dataclass(frozen=True)
 class Consent:
     """May this site have these data? `data` holds parts: identity, address, photo.
 
-    Here and below `virtual` marks a test card, and `marks` names texts that say what is
-    special about this run.
+    `lasting` says that "always" may be offered. Here and below `virtual` marks a test
+    card, and `marks` names texts that say what is special about this run.
     """
 
     site: str
     data: tuple[str, ...]
     purpose: str | None
+    lang: str
+    virtual: bool
+    marks: tuple[str, ...] = ()
+    lasting: bool = False
+
+
+@dataclass(frozen=True)
+class AlwaysUsed:
+    """A site gets these data because the person once answered "always"."""
+
+    site: str
+    data: tuple[str, ...]
     lang: str
     virtual: bool
     marks: tuple[str, ...] = ()
@@ -78,8 +100,15 @@ class Choice:
 class UserInterface(Protocol):
     """Asks the person at this computer."""
 
-    async def consent(self, question: Consent) -> bool:
-        """Return whether the person allows it, this once."""
+    @property
+    def notice(self) -> Callable[[AlwaysUsed], Awaitable[None]] | None:
+        """What shows, without a question, that an "always" is used.
+
+        None where nothing can show it: there no "always" counts (SAFETY 13 and 22).
+        """
+
+    async def consent(self, question: Consent) -> Permission:
+        """Return what the person allows; ALWAYS only where `lasting` is set."""
 
     async def last_try(self, question: Login) -> bool:
         """Return whether the person wants to use what is, or may be, the last try."""

@@ -19,7 +19,15 @@ from functools import partial
 from typing import TypeVar
 
 from agent.texts import text
-from agent.ui import Cancelled, Choice, Consent, Login, PinChange, Unavailable
+from agent.ui import (
+    Cancelled,
+    Choice,
+    Consent,
+    Login,
+    Permission,
+    PinChange,
+    Unavailable,
+)
 from agent.words import quoted, site_name
 from cardio.card import PinEntry
 from cardio.errors import PinFormat
@@ -37,7 +45,12 @@ _MAX_REPEATS = 10
 
 
 class TerminalInterface:
-    """Implements `UserInterface` on standard input and output."""
+    """Implements `UserInterface` on standard input and output.
+
+    What is asked here is allowed once: it gives no "always", and none counts.
+    """
+
+    notice = None
 
     def __init__(self, write: Callable[[str], None] | None = None) -> None:
         self._screen = _Screen(write or _write)
@@ -46,24 +59,23 @@ class TerminalInterface:
         self._waiting = False
         self._arrived = threading.Event()
 
-    async def consent(self, question: Consent) -> bool:
+    async def consent(self, question: Consent) -> Permission:
         """Ask for consent to exactly these data."""
         lang = question.lang
         data = ", ".join(text(f"data-{part}", lang) for part in question.data)
         purpose = ""
         if question.purpose:
             purpose = text("purpose", lang, purpose=quoted(question.purpose))
-        return await self._yes_no(
+        words = text(
+            "consent",
             lang,
-            text(
-                "consent",
-                lang,
-                virtual=_virtual(question),
-                site=site_name(question.site),
-                data=data,
-                purpose=purpose,
-            ),
+            virtual=_virtual(question),
+            site=site_name(question.site),
+            data=data,
+            purpose=purpose,
         )
+        allowed = await self._yes_no(lang, words)
+        return Permission.ONCE if allowed else Permission.DENY
 
     async def last_try(self, question: Login) -> bool:
         """Ask whether the last try, or one that may be the last, may be used."""

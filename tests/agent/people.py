@@ -13,7 +13,7 @@ import aiohttp
 from agent.server import serve
 from agent.service import AgentService
 from agent.settings import Settings
-from agent.ui import Cancelled, Choice, Consent, Login
+from agent.ui import AlwaysUsed, Cancelled, Choice, Consent, Login, Permission
 from cardio.beid.source import BeidCards
 from cardio.card import CardSource, PinEntry
 from cardio.pin import Pin
@@ -41,6 +41,8 @@ class Person:
     elsewhere: list[PinEntry] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    #: As a terminal: no "always".
+    notice: Any = None
 
     async def _hear(self, question: Consent | Login | Choice) -> None:
         self.questions.append(question)
@@ -53,10 +55,10 @@ class Person:
             finally:
                 self.left.set()
 
-    async def consent(self, question: Consent) -> bool:
-        """Agree or not."""
+    async def consent(self, question: Consent) -> Permission:
+        """Agree or not, this once."""
         await self._hear(question)
-        return self.agrees
+        return Permission.ONCE if self.agrees else Permission.DENY
 
     async def last_try(self, question: Login) -> bool:
         """Agree or not to use the last try."""
@@ -79,6 +81,23 @@ class Person:
         """Choose a reader."""
         await self._hear(question)
         return self.option
+
+
+class FakeWindows(Person):
+    """A person at windows, which are not built yet: answers "always", sees notices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notices: list[AlwaysUsed] = []
+        self.notice = self._notice
+
+    async def _notice(self, used: AlwaysUsed) -> None:
+        self.notices.append(used)
+
+    async def consent(self, question: Consent) -> Permission:
+        """Agree for always, whether that was offered or not."""
+        await self._hear(question)
+        return Permission.ALWAYS
 
 
 @dataclass

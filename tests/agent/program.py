@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[2]
 class Program:
     """A started `eid-agent`; reads its output up to what is expected."""
 
+    #: How the interpreter is told to run the program.
+    launcher: tuple[str, ...] = ("-m", "agent")
+
     def __init__(
         self,
         *arguments: str,
@@ -23,7 +26,7 @@ class Program:
         process_group: int | None = None,
     ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "agent", *arguments],
+            [sys.executable, *self.launcher, *arguments],
             cwd=ROOT,
             stdin=stdin,
             stdout=subprocess.PIPE,

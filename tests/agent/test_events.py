@@ -307,6 +307,7 @@ async def test_a_socket_asks_no_readers_while_nothing_happens(
 ) -> None:
     """Nothing polls the card's service while it is there."""
     monkeypatch.setattr(sockets, "_PING_SECONDS", 0.1)
+    monkeypatch.setattr(sockets, "_LOOK_SECONDS", 0.1)
     looks = 0
 
     async with running("adult") as agent:
@@ -349,7 +350,7 @@ async def test_a_page_without_calls_is_sent_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """30 minutes, here none."""
-    monkeypatch.setattr(sockets, "_PING_SECONDS", 0.01)
+    monkeypatch.setattr(sockets, "_LOOK_SECONDS", 0.01)
     async with (
         running("adult", settings=NAMED) as agent,
         agent.socket(await ticket(agent)) as socket,

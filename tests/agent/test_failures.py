@@ -189,7 +189,7 @@ async def test_a_reader_that_vanishes_during_a_read_gives_no_data() -> None:
 class Absent(Person):
     """Nobody can be asked."""
 
-    async def consent(self, question: Any) -> bool:
+    async def consent(self, question: Any) -> Any:
         """There is no terminal and no window."""
         raise Unavailable
 
@@ -201,7 +201,7 @@ class Absent(Person):
 class Broken(Person):
     """The interface has a bug, whose message could hold anything."""
 
-    async def consent(self, question: Any) -> bool:
+    async def consent(self, question: Any) -> Any:
         """Fail with somebody's data."""
         raise RuntimeError("85073003328")
 

@@ -207,6 +207,7 @@ def test_windows_ctrl_break_and_closed_window_count_too(
     """
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setattr(signal, "SIGBREAK", 21, raising=False)
-    monkeypatch.setitem(sys.modules, "msvcrt", ModuleType("msvcrt"))
+    for name in ("msvcrt", "winreg"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
     windows = runpy.run_path(str(Path(host.__file__).with_name("_windows.py")))
     assert windows["ENDING_SIGNALS"] == (signal.SIGINT, signal.SIGTERM, 21)

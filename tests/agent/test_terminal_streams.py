@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.texts import LANGUAGES
-from agent.ui import Cancelled, Choice, Consent, Login, Unavailable
+from agent.ui import Cancelled, Choice, Consent, Login, Permission, Unavailable
 from agent.ui.terminal import TerminalInterface
 from tests.agent.hostile import HOSTILE
 
@@ -105,7 +105,7 @@ async def test_every_question_is_one_line(pipe: Keys) -> None:
     """A question that is asked again, and the next one, begin a line of their own."""
     interface = pipe.interface()
     pipe.type(b"perhaps\ny\n12\n1234\n")
-    assert await interface.consent(CONSENT)
+    assert await interface.consent(CONSENT) is Permission.ONCE
     (await interface.login_pin(LOGIN)).wipe()
     lines = "".join(pipe.shown).split("\n")
     questions = [line[-6:].strip() for line in lines if line.endswith(" ")]
@@ -129,7 +129,7 @@ async def test_a_late_line_answers_nothing_else(pipe: Keys) -> None:
     other = asyncio.create_task(interface.consent(CONSENT))
     await pipe.asked()
     pipe.type(b"n\n")
-    assert await asyncio.wait_for(other, 5) is False
+    assert await asyncio.wait_for(other, 5) is Permission.DENY
 
 
 async def test_a_pin_typed_too_late_stays_hidden_and_is_no_answer(
@@ -154,7 +154,7 @@ async def test_a_pin_typed_too_late_stays_hidden_and_is_no_answer(
     await terminal.asked()
     assert terminal.echoes()
     terminal.type(b"y\n")
-    assert await asyncio.wait_for(other, 5)
+    assert await asyncio.wait_for(other, 5) is Permission.ONCE
 
 
 async def test_a_pin_typed_too_late_is_wiped(
@@ -188,7 +188,7 @@ async def test_what_was_typed_before_a_question_is_no_answer(terminal: Keys) -> 
     question = asyncio.create_task(interface.consent(CONSENT))
     await terminal.asked()
     terminal.type(b"n\n")
-    assert await asyncio.wait_for(question, 5) is False
+    assert await asyncio.wait_for(question, 5) is Permission.DENY
 
 
 async def test_nonsense_ends_the_question_at_last(pipe: Keys) -> None:
@@ -256,4 +256,4 @@ async def test_an_output_without_accents_still_asks(
     monkeypatch.setattr("sys.stdout", output)
     pipe.type(b"y\n")
     question = Consent(SITE, ("identity",), "café", "fr", True)
-    assert await TerminalInterface().consent(question)
+    assert await TerminalInterface().consent(question) is Permission.ONCE

@@ -7,9 +7,12 @@ reason. Files that this does not make are taken away.
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable, Iterator
 
+from agent.journal import Entry
+from agent.origins import Grant, Stored
 from cardio.files import EF
 from cardio.tlv import encode
 from cardio.virtual.personas import PERSONAS
@@ -259,6 +262,77 @@ def gate() -> Seeds:
         yield f"{number:02}-loopback", b"\1" + line.encode()
 
 
+def origin() -> Seeds:
+    """Origins as a person may type them."""
+    for number, url in enumerate(
+        (
+            "https://portal.example",
+            "https://Portal.Example:443",
+            "https://b\u00fccher.example",
+            "https://xn--bcher-kva.example",
+            "https://xn--\u00fc.example",
+            "https://p\u0430ypal.example",
+            "https://\u65e5\u672c\u8a9e.example:8443",
+            "https://[0:0::1]:8",
+            "https://[::1",
+            "https://me@portal.example",
+            "https://portal.example/",
+            "https://portal.example:0",
+            "http://localhost:8000",
+            "http://portal.example",
+            "HTTPS://\u212a.example",
+            "null",
+        )
+    ):
+        yield f"{number:02}", url.encode()
+
+
+def policy_file() -> Seeds:
+    """Policies, good ones and ones that are wrong in one place."""
+    good = {"allow": ["https://portal.example"], "deny": [], "pinned": True}
+    yield "good", _json(good)
+    yield "indented", json.dumps(good | {"ask": False}, indent=2).encode()
+    yield "empty", b"{}"
+    yield "list", b"[]"
+    yield "twice", b'{"ask": true,\n "ask": false}'
+    yield "unknown", _json({"a/b~": 1})
+    yield "no-flag", _json({"developer": "no"})
+    yield "no-list", _json({"deny": {"0": "https://portal.example"}})
+    yield "no-origin", b'{"deny": ["https://a.example",\n [{"x": "]"}]]}'
+    yield "path", _json({"allow": ["https://portal.example/"]})
+    yield "cut", _json(good)[:-3]
+
+
+def stored_origins() -> Seeds:
+    """Grants by command and by "always"."""
+    until = datetime.date(2027, 6, 17)
+    portal = "https://portal.example"
+    grants = (
+        Grant(portal, "sign", until),
+        Grant(portal, "login", until, (), "0" * 64),
+        Grant(portal, "identity", until, ("identity", "address"), "a" * 64),
+    )
+    good = Stored(bytes(16), grants).to_bytes()
+    yield "good", good
+    yield "none", Stored(bytes(16)).to_bytes()
+    yield "photo", good.replace(b'"address"', b'"photo"')
+    yield "no-date", good.replace(b"2027-06-17", b"2027-06-31")
+    yield "cut", good[:-4]
+
+
+def journal_line() -> Seeds:
+    """One of each kind of line, and damaged ones."""
+    entry = Entry("https://portal.example", "identity", ("photo",), "given", "curl")
+    now = datetime.datetime(2026, 5, 17, 12, 30, 45, tzinfo=datetime.UTC)
+    yield "call", _json(entry.to_json(now))
+    day = {"day": "2026-05-17", "call": "identity", "outcome": "given", "count": 3}
+    yield "day", _json(day)
+    yield "dropped", _json({"dropped": 7})
+    yield "no-day", _json(day | {"day": "2026-02-30"})
+    yield "no-time", _json(entry.to_json(now) | {"time": "12:30"})
+    yield "cut", _json(day)[:-4]
+
+
 def language() -> Seeds:
     """Accept-Language as browsers write it, and weights that are none."""
     for number, text in enumerate(
@@ -369,6 +443,10 @@ MAKERS: dict[str, Callable[[], Seeds]] = {
     "identity-request": identity_request,
     "authenticate-request": authenticate_request,
     "gate": gate,
+    "origin": origin,
+    "policy-file": policy_file,
+    "stored-origins": stored_origins,
+    "journal-line": journal_line,
     "language": language,
     "one-line": one_line,
     "certificate": certificate,

@@ -1,0 +1,73 @@
+"""`eid-agent journal [erase]`: what was shared; touches its file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from agent.commands import Failure, answer, say
+from agent.commands.reasons import Located
+from agent.commands.running import data_dir
+from agent.errors import STATUS
+from agent.journal import FILE, GIVEN, Contents, Journal
+from agent.texts import text
+from agent.words import one_line
+
+_CALLS = ("identity", "authenticate")
+_DATA = ("identity", "address", "photo", "certificate")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Show the journal, or erase it."""
+    folder = data_dir(options.data_dir)
+    journal = Journal(folder)
+    try:
+        if options.what == "erase":
+            journal.erase()
+            return 0
+        contents = journal.read()
+    except OSError as error:
+        raise Failure("journal-unusable", reason=Located(folder, error)) from None
+    _show(options, contents)
+    lines = ", ".join(map(str, contents.bad))
+    if contents.bad:
+        say(text("journal-bad", options.lang, path=folder / FILE, lines=lines))
+    return 0
+
+
+def _show(options: argparse.Namespace, contents: Contents) -> None:
+    if options.json:
+        found: dict[str, object] = {
+            "entries": contents.entries,
+            "badLines": contents.bad,
+            "dropped": contents.dropped,
+        }
+        answer(json.dumps(found, indent=1))
+        return
+    if contents.dropped:
+        answer(text("journal-dropped", options.lang, count=contents.dropped))
+    for entry in contents.entries:
+        answer(_line(entry, options.lang))
+    if not contents.entries:
+        answer(text("journal-empty", options.lang))
+
+
+def _line(entry: dict[str, Any], lang: str) -> str:
+    """Return an entry as one line; what the file says is shown as foreign text."""
+    call = _word("call", entry["call"], _CALLS, lang)
+    outcome = entry["outcome"]
+    words = text("journal-given", lang) if outcome == GIVEN else one_line(outcome)
+    if outcome in STATUS:
+        words = text("journal-refused", lang, code=outcome)
+    if "day" in entry:
+        return f"{entry['day']}  {call}  {words}  x {entry['count']}"
+    data = ", ".join(_word("shared", name, _DATA, lang) for name in entry["data"])
+    who = one_line(entry["origin"])
+    if isinstance(program := entry.get("program"), str):
+        who = f"{who} ({one_line(program)})"
+    return f"{entry['time']}  {who}  {call}: {data}  {words}"
+
+
+def _word(kind: str, name: str, known: tuple[str, ...], lang: str) -> str:
+    return text(f"{kind}-{name}", lang) if name in known else one_line(name)
