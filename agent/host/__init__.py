@@ -10,6 +10,7 @@ else:
     from agent.host import _posix as _here
 
 ENDING_SIGNALS = _here.ENDING_SIGNALS
+as_root = _here.as_root
 clock = _here.clock
 channel_address = _here.channel_address
 claim_port = _here.claim_port
@@ -25,6 +26,7 @@ write_private = _here.write_private
 
 __all__ = [
     "ENDING_SIGNALS",
+    "as_root",
     "channel_address",
     "claim_port",
     "clock",

@@ -15,7 +15,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -211,3 +211,8 @@ def suspended_only_when(still: Callable[[], Awaitable[None]]) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGTSTP)
         for task in waiting:
             task.cancel()
+
+
+def as_root(command: Sequence[str]) -> list[str]:
+    """Return the command as the administrator's: through sudo, unless we are root."""
+    return list(command) if os.geteuid() == 0 else ["sudo", "--", *command]

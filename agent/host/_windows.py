@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -104,3 +104,8 @@ def on_stop_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -
 def suspended_only_when(_still: Callable[[], Awaitable[None]]) -> Iterator[None]:
     """Do nothing: no program is suspended from the keyboard here."""
     yield
+
+
+def as_root(command: Sequence[str]) -> list[str]:
+    """Return the command as it is: only a whole program can be elevated."""
+    return list(command)
