@@ -89,7 +89,9 @@ class Keeper:
         with self._record.alone():
             if files is not None:
                 ca = files.ca_certificate()
-                renewal.adopt(found, ca, self._stores.named, self._record)
+                for row in renewal.adopt(found, ca, self._stores.named, self._record):
+                    if row.trusted:
+                        _log.info("%s trusts the agent now: %s", row.name, row.path)
             if host.clock() < self._renewed + _RENEW_SECONDS:
                 return
             self._renewed = host.clock()
