@@ -105,7 +105,7 @@ async def _run(
         announce(f"listening on https://localhost:{listening.port}")
         keeper.start(listening.port)
         await stop.wait()
-        keeper.stop()
+        await asyncio.to_thread(keeper.stop)
     return 0
 
 

@@ -23,7 +23,13 @@ from agent import tls
 from agent.commands import Failure, answer
 from agent.commands.reasons import Located
 from agent.commands.running import data_dir
-from agent.instance import AlreadyRunning, Instance, NotRunning, running_port
+from agent.instance import (
+    AlreadyRunning,
+    Instance,
+    NotRunning,
+    is_running,
+    running_port,
+)
 from agent.texts import text
 from agent.trust import own, renewal, stores, work
 from agent.trust.record import Record, RecordBusy
@@ -162,16 +168,14 @@ def _found(options: argparse.Namespace) -> Sequence[Store]:
 def _on_port(folder: Path) -> list[Row]:
     """Return what the port of a running agent shows; nothing where none runs."""
     files = tls.load(folder)
+    if files is None or not is_running(folder):
+        return []
     try:
         port = running_port(folder)
     except NotRunning:
         return []
-    if files is None:
-        return []
     try:
         issuer = own.stranger(port, files.leaf_certificate())
-    except ConnectionRefusedError:  # the agent was killed
-        return []
     except (OSError, ValueError):
         issuer = "?"
     url = f"https://localhost:{port}"

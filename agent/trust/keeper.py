@@ -2,8 +2,8 @@
 
 At the start it looks who answers on its port and who trusts it, and says what to do.
 Then, and every few minutes, stores that appeared since get the CA, where the person had
-it installed before; once a day a certificate that ends is renewed. The thread is left
-behind when the program ends: whatever it was doing can be cut anywhere.
+it installed before; once a day a certificate that ends is renewed. At the end a thread
+that waits for the person is left behind: whatever it was doing can be cut anywhere.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 #: How often new profiles are looked for: a look at a few folders.
 LOOK_SECONDS = 600.0
 _RENEW_SECONDS = 24 * 3600.0
+_STOP_SECONDS = 2.0
 
 
 class Keeper:
@@ -49,18 +50,21 @@ class Keeper:
 
     def start(self, port: int) -> None:
         """Begin; the agent listens on this port."""
-        threading.Thread(
+        self._thread = threading.Thread(
             target=self._keep, args=(port,), name="trust", daemon=True
-        ).start()
+        )
+        self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and wait a moment for what was begun."""
         self._stopped.set()
+        self._thread.join(_STOP_SECONDS)
 
     def _keep(self, port: int) -> None:
         self._guarded(lambda: self.look_at_port(port))
         self._guarded(self.keep_up)
         self._guarded(self.offer)
+        _log.debug("trust: looked")
         while not self._stopped.wait(LOOK_SECONDS):
             self._guarded(self.keep_up)
 

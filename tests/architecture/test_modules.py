@@ -114,6 +114,7 @@ _MAY_ASK_THE_SYSTEM = {
     "agent.host",
     "agent.host._posix",
     "agent.host._windows",
+    "agent.trust.stores",  # where browsers keep whom they trust
     "agent.ui.terminal",
     "agent.ui.terminal_posix",
     "agent.ui.terminal_windows",
