@@ -136,17 +136,13 @@ def _is_of_machine(store: Store | None) -> bool:
 
 
 def _copies(ca: x509.Certificate, here: stores.Stores, record: Record) -> list[Row]:
-    """Take out what Firefox copied from its policy into this user's profiles."""
-    copied = [
-        store
+    """Take out what Firefox copied from its policy; return the profiles that refuse."""
+    taken = [
+        work.take_out(store, ca)
         for store in here.of_user()
         if store.name.startswith("firefox") and not record.has(store, ca)
     ]
-    return [
-        work.take_out(store, ca)
-        for store, row in zip(copied, work.status(copied, ca), strict=True)
-        if row.trusted
-    ]
+    return [row for row in taken if row.trusted is not False]
 
 
 # --- what they share -----------------------------------------------------------------

@@ -3,6 +3,10 @@
 certutil is that of Debian's libnss3-tools. A database with a password is left alone:
 NSS would take the certificate and not the trust in it. Every call names an empty
 password file, since certutil asks again and again, without end, where it can read none.
+
+What Firefox itself is told (by its settings or a policy) it keeps in a newer form that
+certutil up to Debian 12 shows as a certificate without trust; what certutil writes,
+Firefox reads (tried: NSS 3.87 and Firefox ESR 153).
 """
 
 from __future__ import annotations

@@ -140,11 +140,13 @@ async def firefox(
     preferences: Mapping[str, bool | int | str] | None = None,
     arguments: Sequence[str] = (),
     headless: bool = True,
+    prefix: Sequence[str] = (),
 ) -> AsyncIterator[Firefox]:
     """Run Firefox with a home and a profile; one that goes afterwards by default.
 
     `preferences` are added to those that keep it quiet, `arguments` go to its command
-    line. Not headless it needs a DISPLAY.
+    line. Not headless it needs a DISPLAY. `prefix` goes before the command that starts
+    it all (`unshare`, for a machine of its own).
     """
     assert FIREFOX is not None
     assert NODE is not None
@@ -152,6 +154,7 @@ async def firefox(
         folder = profile or Path(name) / "profile"
         folder.mkdir(parents=True, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
+            *prefix,
             NODE,
             _DRIVER,
             stdin=asyncio.subprocess.PIPE,

@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import json
 import os
+import shutil
 import ssl
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +30,7 @@ from agent.trust.record import Record
 from agent.trust.runner import SystemRunner
 from agent.trust.stores import Stores
 from tests.e2e.firefox import FirefoxError, firefox, needs_firefox
-from tests.e2e.harness import CHROMIUM, Program, needs_chromium, program
+from tests.e2e.harness import CHROMIUM, ROOT, Program, needs_chromium, program
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -85,9 +89,11 @@ async def chromium_trusts(home: Path, url: str) -> bool:
         return answer.status == 200
 
 
-async def firefox_trusts(home: Path, profile: Path, url: str) -> bool:
+async def firefox_trusts(
+    home: Path, profile: Path, url: str, prefix: Sequence[str] = ()
+) -> bool:
     """Start Firefox with a profile, open the address, tell whether it got an answer."""
-    async with firefox(home, profile) as browser:
+    async with firefox(home, profile, prefix=prefix) as browser:
         try:
             return await browser.open(url) == 200
         except FirefoxError as error:
@@ -135,6 +141,77 @@ async def test_firefox_trusts_the_agent_while_it_is_told_to(tmp_path: Path) -> N
         assert await firefox_trusts(tmp_path, later, url)
         assert (await trust(tmp_path, "remove"))[0] == 0
         assert not await firefox_trusts(tmp_path, profile, url)
+
+
+# --- the whole machine ---------------------------------------------------------------
+
+#: Gives a command a machine whose /etc and local certificates are copies in a folder.
+_MACHINE = """
+mount --bind "$1/etc" /etc
+mount --bind "$1/certificates" /usr/local/share/ca-certificates
+shift
+exec "$@"
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> list[str]:
+    """The words that run a command on a machine of the test's own."""
+    if os.geteuid() != 0:
+        pytest.skip("a mount namespace of its own needs root")
+    folder = tmp_path / "machine"
+    shutil.copytree("/etc", folder / "etc", symlinks=True, ignore=_sockets)
+    (folder / "certificates").mkdir()
+    words = ["unshare", "-m", "sh", "-ec", _MACHINE, "sh", str(folder)]
+    if subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no mount namespace can be made here")
+    return words
+
+
+def _sockets(folder: str, names: list[str]) -> set[str]:
+    paths = {name: Path(folder, name) for name in names}
+    return {
+        name
+        for name, path in paths.items()
+        if not (path.is_file() or path.is_dir() or path.is_symlink())
+    }
+
+
+@needs_firefox
+async def test_a_machines_policy_makes_every_firefox_trust_the_agent(
+    tmp_path: Path, machine: list[str]
+) -> None:
+    """Also one started for the first time; after `remove` none of this user's does.
+
+    With what others wrote into the policies left as it was.
+    """
+    policies = tmp_path / "machine/etc/firefox/policies/policies.json"
+    policies.parent.mkdir(parents=True)
+    others = {"policies": {"DisableTelemetry": True}}
+    policies.write_text(json.dumps(others))
+    bundle = tmp_path / "machine/etc/ssl/certs/ca-certificates.crt"
+    profile = tmp_path / ".config/mozilla/firefox/first"
+
+    async def asked(url: str) -> bool:
+        return await firefox_trusts(tmp_path, profile, url, machine)
+
+    def on_machine(*words: str) -> int:
+        command = [*machine, sys.executable, "-m", "agent", "trust", *words, "--system"]
+        env = {**os.environ, **environment(tmp_path)}
+        return subprocess.run(command, env=env, cwd=ROOT, check=False).returncode
+
+    async with agent(tmp_path) as (_, url):
+        assert on_machine("install") == 0
+        assert on_machine("status") == 0
+        assert await asked(url)
+        ca = (tmp_path / ".local/share/eid-agent/tls/ca.pem").read_text()
+        assert ca in bundle.read_text()
+        assert on_machine("remove") == 0
+        assert on_machine("status") == 1
+        assert not await asked(url)
+        assert ca not in bundle.read_text()
+    assert json.loads(policies.read_text()) == others
+    assert [path.name for path in policies.parent.iterdir()] == ["policies.json"]
 
 
 # --- renewal -------------------------------------------------------------------------
