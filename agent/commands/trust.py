@@ -82,7 +82,10 @@ def _status(options: argparse.Namespace) -> int:
     ca = _certificate(folder)
     rows = [*work.status(_found(options), ca), *_on_port(folder)]
     _print(rows, options)
-    if not all(row.trusted for row in rows):
+    doubted = [row for row in rows if not row.trusted]
+    if doubted and all(row.name == "localhost" for row in doubted):
+        raise Failure(doubted[0].key, **doubted[0].values)  # no store would mend it
+    if doubted:
         system = " --system" if options.system else ""
         raise Failure("cli-trust-not-all", option=system)
     return 0
@@ -107,6 +110,8 @@ def _install(options: argparse.Namespace) -> int:
     _print(rows, options)
     if not all(row.trusted for row in rows):
         raise Failure("cli-trust-not-installed")
+    if not options.json:  # Chromium keeps a refusal for as long as it runs
+        answer(text("trust-restart", options.lang))
     return 0
 
 

@@ -77,10 +77,12 @@ def test_status_install_and_remove_say_the_same_to_people_and_programs() -> None
     assert before.stderr.count("\n") == 1
     assert "eid-agent trust install" in before.stderr
     assert rows("install") == {"chromium": True, "firefox": True}
-    assert trust("install").returncode == 0
+    again = trust("install")
+    assert again.returncode == 0
+    assert "open it again" in again.stdout  # the browser that refused already
     after = trust("status", "--lang", "nl")
     assert (after.returncode, after.stderr) == (0, "")
-    assert after.stdout.count("vertrouwt de agent.") == 2
+    assert after.stdout.count("vertrouwt de eID-agent.") == 2
     assert rows("remove") == {"chromium": False, "firefox": False}
     assert trust("remove").returncode == 0
     assert rows("status") == {"chromium": False, "firefox": False}
@@ -303,6 +305,7 @@ def test_status_names_a_certificate_of_somebody_else(home: Path) -> None:
     finally:
         instance.close()
     assert result.returncode == 1
+    assert SHOWN in result.stderr
     *others, connection = json.loads(result.stdout)["stores"]
     assert all(row["trusted"] for row in others)
     assert (connection["name"], connection["trusted"]) == ("localhost", False)
