@@ -194,7 +194,21 @@ def _verify(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     trust = commands.add_parser("trust", help="the certificate for localhost")
     actions = trust.add_subparsers(title="actions", required=True, metavar="ACTION")
-    _add(actions, "show", "agent.commands.trust", "print the CA certificate as PEM")
+    for name, summary in (
+        ("install", "let this user's browsers trust the agent"),
+        ("remove", "undo what install did, and no more"),
+        ("status", "which of the browsers trust the agent"),
+        ("show", "print the CA certificate as PEM"),
+    ):
+        action = _add(actions, name, "agent.commands.trust", summary)
+        action.add_argument("--json", action="store_true", help="for programs")
+        if name != "show":
+            action.add_argument(
+                "--system",
+                action="store_true",
+                help="the stores of the whole machine instead; for the administrator "
+                "of a machine that one person alone uses",
+            )
 
 
 def _origins(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -118,6 +118,11 @@ def running_port(data_dir: Path) -> int:
     return _published(data_dir).port
 
 
+def is_running(data_dir: Path) -> bool:
+    """Tell whether an agent holds the folder: what one published may outlive it."""
+    return not _free(data_dir)
+
+
 def tell(data_dir: Path, word: str, seconds: float = _WAIT_SECONDS) -> None:
     """Send `show` or `quit` to the agent of a folder; NotRunning, NotAnswering."""
     published = _published(data_dir)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,13 @@ from agent.known import KnownOnDisk
 from agent.policyfile import PolicyFile
 from agent.settings import Settings
 from agent.texts import text
+from agent.trust import stores
+from agent.trust.keeper import Keeper
+from agent.trust.runner import SystemRunner
 from cardio.card import CardSource
+
+#: The event loop is never busy for long.
+_SERVE_SECONDS = 10.0
 
 
 def main(options: argparse.Namespace) -> int:
@@ -96,9 +103,15 @@ async def _run(
     loop = asyncio.get_running_loop()
     stop = stop_on_signals()
     known = KnownOnDisk(data_dir(options.data_dir) / "certificates")
-    async with endpoint(
-        source, settings, files.context(), options.port, known
-    ) as listening:
+    context = files.context()
+    keeper = Keeper(
+        data_dir(options.data_dir),
+        stores.here(SystemRunner(attended=False)),
+        partial(_serve_soon, loop, context),
+        say,
+        options.lang,
+    )
+    async with endpoint(source, settings, context, options.port, known) as listening:
         actions: dict[str, Callable[[], None]] = {
             "show": lambda: say(text("cli-here", options.lang)),
             "quit": partial(_set_soon, loop, stop),
@@ -108,12 +121,25 @@ async def _run(
         except OSError as error:
             raise _unusable(data_dir(options.data_dir), error) from None
         announce(f"listening on https://localhost:{listening.port}")
+        keeper.start(listening.port)
         await stop.wait()
+        await asyncio.to_thread(keeper.stop)
     return 0
 
 
 def _unusable(folder: Path, error: OSError) -> Failure:
     return Failure("cli-data-dir", reason=Located(folder, error))
+
+
+def _serve_soon(
+    loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, files: tls.Files
+) -> None:
+    """Let the endpoint show another certificate, from another thread; waits for it."""
+
+    async def serve() -> None:
+        files.load_into(context)
+
+    asyncio.run_coroutine_threadsafe(serve(), loop).result(_SERVE_SECONDS)
 
 
 def _set_soon(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

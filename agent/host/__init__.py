@@ -16,6 +16,7 @@ else:
 
 ENDING_SIGNALS = _here.ENDING_SIGNALS
 append_private = _here.append_private
+as_root = _here.as_root
 channel_address = _here.channel_address
 claim_port = _here.claim_port
 clock = _here.clock
@@ -37,6 +38,7 @@ write_private = _here.write_private
 __all__ = [
     "ENDING_SIGNALS",
     "append_private",
+    "as_root",
     "channel_address",
     "claim_port",
     "clock",

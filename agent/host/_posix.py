@@ -16,7 +16,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -305,3 +305,8 @@ def keep_memory_private() -> None:
             system.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         else:
             system.ptrace(_PT_DENY_ATTACH, 0, 0, 0)
+
+
+def as_root(command: Sequence[str]) -> list[str]:
+    """Return the command as the administrator's: through sudo, unless we are root."""
+    return list(command) if os.geteuid() == 0 else ["sudo", "--", *command]

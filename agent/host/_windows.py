@@ -17,7 +17,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -195,3 +195,8 @@ def keep_memory_private() -> None:
     with contextlib.suppress(AttributeError, OSError):
         ctypes.windll.kernel32.SetErrorMode(_NO_CRASH_DIALOG)
         ctypes.windll.kernel32.WerSetFlags(_WER_NO_HEAP)
+
+
+def as_root(command: Sequence[str]) -> list[str]:
+    """Return the command as it is: only a whole program can be elevated."""
+    return list(command)

@@ -148,12 +148,15 @@ def test_a_damaged_certificate_is_made_anew(tmp_path: Path, damaged: str) -> Non
     assert handshake(again.context(), client, "localhost") == "TLSv1.3"
 
 
-def test_a_certificate_near_its_end_is_renewed(tmp_path: Path) -> None:
-    """Sixty days before the end there is a new one."""
+@pytest.mark.parametrize(("days", "stays"), [(750, True), (801, False)])
+def test_a_certificate_that_browsers_trust_is_used_to_its_end(
+    tmp_path: Path, days: int, stays: bool
+) -> None:
+    """Only a renewal replaces it earlier, once the next one is trusted."""
     folder = _private(tmp_path)
 
     def long_ago() -> datetime.datetime:
-        return datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=750)
+        return datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
 
     old = tls.store(certs.issue(now=long_ago), folder)[0].leaf.read_bytes()
-    assert tls.load_or_create(tmp_path).leaf.read_bytes() != old
+    assert (tls.load_or_create(tmp_path).leaf.read_bytes() == old) is stays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -120,6 +121,7 @@ _MAY_ASK_THE_SYSTEM = {
     "agent.host._session_linux",
     "agent.host._windows",
     "agent.host.session",
+    "agent.trust.stores",  # where browsers keep whom they trust
     "agent.ui.terminal",
     "agent.ui.terminal_posix",
     "agent.ui.terminal_windows",
@@ -185,7 +187,7 @@ def test_every_module_of_the_agent_has_its_layer() -> None:
     )
     rims = {"certs", "cli", "commands", "connections", "demo", "door", "host",
             "instance", "openapi", "panel", "peers", "relyingparty", "server",
-            "service", "sockets", "tls", "ui"}  # fmt: skip
+            "service", "sockets", "tls", "trust", "ui"}  # fmt: skip
     there = {path.stem for path in (ROOT / "agent").glob("[!_]*.py")}
     there |= {path.parent.name for path in (ROOT / "agent").glob("*/__init__.py")}
     assert inside | rims == there
@@ -326,6 +328,15 @@ def test_lock_files_name_packages_and_hashes_only() -> None:
         requirements = re.findall(r"^[a-z0-9][^\n]*==", text, flags=re.MULTILINE | re.I)
         assert requirements, path
         assert text.count("--hash=sha256:") >= len(requirements), path
+
+
+def test_the_lock_of_npm_names_packages_and_hashes_only() -> None:
+    """Where they come from is the person's own setting here, too."""
+    lock = json.loads((ROOT / "tests" / "e2e" / "package-lock.json").read_bytes())
+    packages = [entry for name, entry in lock["packages"].items() if name]
+    assert packages
+    assert not [entry for entry in packages if "resolved" in entry]
+    assert all(entry["integrity"].startswith("sha512-") for entry in packages)
 
 
 def test_the_readme_keeps_its_length() -> None:

@@ -85,6 +85,20 @@ class Program:
         await self.stop()
         return QUESTION.search(self.output[self._seen :]) is None
 
+    async def ended(self) -> int:
+        """Wait until the program ends by itself and return its exit code."""
+        with contextlib.suppress(Ended):
+            async with asyncio.timeout(SECONDS):
+                while True:
+                    await self._more()
+        return await asyncio.wait_for(self._process.wait(), SECONDS)
+
+    async def logged(self, words: str) -> None:
+        """Wait until standard error has these words."""
+        async with asyncio.timeout(SECONDS):
+            while words not in self.log:
+                await asyncio.sleep(0.05)  # a file tells nobody
+
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the program and return its exit code."""
         if self._process.returncode is None:
