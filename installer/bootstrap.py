@@ -38,12 +38,13 @@ card   set up what a real card reader needs, then run `eid-agent card`
 test   set up everything, then run every check and test (--full: the long sweeps too)
 """
 
-#: Debian packages by what needs them; `chromium` is a real package on Debian only.
+#: Debian packages by what needs them; the browsers are real packages on Debian only.
 VENV_PACKAGES = ("python3-venv",)
 CARD_PACKAGES = ("gcc", "libpcsclite-dev", "pcscd", "python3-dev", "vsmartcard-vpcd")
 TEST_PACKAGES = (
     *VENV_PACKAGES,
     *CARD_PACKAGES,
+    "libnss3-tools",
     "nodejs",
     "opensc",
     "openssl",
@@ -51,12 +52,15 @@ TEST_PACKAGES = (
     "softhsm2",
     "util-linux",
 )
-DEBIAN_TEST_PACKAGES = ("chromium",)
+DEBIAN_TEST_PACKAGES = ("chromium", "firefox-esr")
 
 #: Lock files by command, in the order of installation.
 DEMO_LOCKS = ("build.txt", "demo.txt")
 CARD_LOCKS = (*DEMO_LOCKS, "card.txt")
 TEST_LOCKS = ("build.txt", "test.txt")
+
+#: What drives Firefox in the tests; npm installs it beside its lock.
+NPM_FOLDER = ROOT / "tests" / "e2e"
 
 MYPY_PLATFORMS = ("linux", "win32", "darwin")
 
@@ -213,6 +217,18 @@ def _state(locks: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def need_npm_packages() -> None:
+    """Install the locked packages of npm, once for each state of the lock."""
+    stamp = NPM_FOLDER / "node_modules" / "bootstrap-stamp"
+    state = hashlib.sha256((NPM_FOLDER / "package-lock.json").read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
+        return
+    # No package has to run anything of its own to be installed.
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund"]
+    run(["npm", "--prefix", NPM_FOLDER, "ci", *quiet])
+    stamp.write_text(state, encoding="utf-8")
+
+
 # --- the commands --------------------------------------------------------------------
 
 
@@ -311,9 +327,12 @@ def _wait_for(service: subprocess.Popen[bytes]) -> None:
 def test(arguments: Sequence[str]) -> int:
     """Set up everything, run checks and tests; the first failure ends it."""
     extra = DEBIAN_TEST_PACKAGES if distribution() == "debian" else ()
-    need_packages((*TEST_PACKAGES, *extra))
+    # Node.js from elsewhere has npm with it, and Debian's would not go beside it.
+    npm = () if shutil.which("npm") else ("npm",)
+    need_packages((*TEST_PACKAGES, *npm, *extra))
     need_venv()
     need_python_packages(TEST_LOCKS)
+    need_npm_packages()
     for command in checks(arguments):
         say(shlex.join(command))
         status = subprocess.run(
@@ -322,10 +341,11 @@ def test(arguments: Sequence[str]) -> int:
         if status:
             say(f"FAILED: {shlex.join(command)} (exit {status})")
             return 1
-    if not shutil.which("chromium"):
+    absent = [name for name in DEBIAN_TEST_PACKAGES if not shutil.which(name)]
+    if absent:
         say(
-            "ATTENTION: no browser was tested; the tests with Chromium were skipped, "
-            "because there is no Debian package `chromium` on this system"
+            f"ATTENTION: nothing was tested in {' and '.join(absent)}; those tests "
+            "were skipped, because this system has no Debian package of that name"
         )
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -319,6 +320,15 @@ def test_lock_files_name_packages_and_hashes_only() -> None:
         requirements = re.findall(r"^[a-z0-9][^\n]*==", text, flags=re.MULTILINE | re.I)
         assert requirements, path
         assert text.count("--hash=sha256:") >= len(requirements), path
+
+
+def test_the_lock_of_npm_names_packages_and_hashes_only() -> None:
+    """Where they come from is the person's own setting here, too."""
+    lock = json.loads((ROOT / "tests" / "e2e" / "package-lock.json").read_bytes())
+    packages = [entry for name, entry in lock["packages"].items() if name]
+    assert packages
+    assert not [entry for entry in packages if "resolved" in entry]
+    assert all(entry["integrity"].startswith("sha512-") for entry in packages)
 
 
 def test_the_readme_keeps_its_length() -> None:

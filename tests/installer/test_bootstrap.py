@@ -238,22 +238,70 @@ def test_a_pcscd_that_runs_is_left_alone(
     assert not (programs.parent / "log").exists()
 
 
-@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ([], "chromium and firefox-esr"),
+        (["chromium"], "in firefox-esr;"),
+        (["chromium", "firefox-esr"], None),
+    ],
+)
 def test_tests_without_a_browser_are_said_aloud(
     bootstrap: ModuleType,
     programs: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    there: list[str],
+    said: str | None,
+) -> None:
+    """Where a browser is no Debian package its tests skip; green must not hide it."""
+    steps = ("packages", "venv", "python_packages", "npm_packages")
+    for name in ("checks", *(f"need_{step}" for step in steps)):
+        monkeypatch.setattr(bootstrap, name, lambda *_: [])
+    for name in there:
+        program(programs, name)
+    assert bootstrap.test([]) == 0
+    errors = capsys.readouterr().err
+    assert ("nothing was tested" in errors) is (said is not None)
+    assert (said or "") in errors
+
+
+@posix
+@pytest.mark.parametrize("there", [False, True])
+def test_npm_is_debians_only_where_there_is_none(
+    bootstrap: ModuleType,
+    programs: Path,
+    monkeypatch: pytest.MonkeyPatch,
     there: bool,
 ) -> None:
-    """Where Chromium is no Debian package its tests skip; green must not hide it."""
-    for name in ("need_packages", "need_venv", "need_python_packages", "checks"):
+    """Node.js from elsewhere brings its own, beside which Debian's cannot be."""
+    wanted: list[str] = []
+    monkeypatch.setattr(bootstrap, "need_packages", wanted.extend)
+    for name in ("need_venv", "need_python_packages", "need_npm_packages", "checks"):
         monkeypatch.setattr(bootstrap, name, lambda *_: [])
     if there:
-        program(programs, "chromium")
+        program(programs, "npm")
     assert bootstrap.test([]) == 0
-    said = "no browser was tested" in capsys.readouterr().err
-    assert said is not there
+    assert ("npm" in wanted) is not there
+
+
+@posix
+def test_npm_packages_are_installed_once_for_each_lock(
+    bootstrap: ModuleType,
+    programs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The second run calls no npm; a changed lock does again."""
+    monkeypatch.setattr(bootstrap, "NPM_FOLDER", tmp_path)
+    program(programs, "npm")
+    lock = tmp_path / "package-lock.json"
+    (tmp_path / "node_modules").mkdir()
+    for content, count in (("{}", 1), ("{}", 1), ("{ }", 2)):
+        lock.write_text(content)
+        bootstrap.need_npm_packages()
+        assert len(calls(programs)) == count
+    assert "ci --ignore-scripts" in calls(programs)[0]
 
 
 @posix
