@@ -67,7 +67,7 @@ class Visit:
 
 
 @asynccontextmanager
-async def _visit(running: Stage, folder: Path) -> AsyncIterator[Visit]:
+async def visiting(running: Stage, folder: Path) -> AsyncIterator[Visit]:
     """Open the portal in a Firefox that takes it for public."""
     profile = folder / "profile"
     profile.mkdir()
@@ -91,7 +91,7 @@ async def _visit(running: Stage, folder: Path) -> AsyncIterator[Visit]:
 
 async def test_firefox_asks_and_allow_leads_to_the_data(tmp_path: Path) -> None:
     """Nothing reaches the agent while the question is open, hidden or not."""
-    async with stage(tmp_path) as running, _visit(running, tmp_path) as visit:
+    async with stage(tmp_path) as running, visiting(running, tmp_path) as visit:
         await visit.click("login")
         await visit.state("asked", "permission-asked")
         picture = "document.querySelector('#asked-picture img').src"
@@ -109,7 +109,7 @@ async def test_firefox_asks_and_allow_leads_to_the_data(tmp_path: Path) -> None:
 
 async def test_a_refusal_in_firefox_is_explained(tmp_path: Path) -> None:
     """Block: the setting to change is named; the next click asks and sends nothing."""
-    async with stage(tmp_path) as running, _visit(running, tmp_path) as visit:
+    async with stage(tmp_path) as running, visiting(running, tmp_path) as visit:
         await visit.click("login")
         await visit.state("asked", "permission-asked")
         await visit.press("secondaryButton")
@@ -123,7 +123,7 @@ async def test_a_refusal_in_firefox_is_explained(tmp_path: Path) -> None:
 
 async def test_firefox_asks_nothing_when_the_page_loads(tmp_path: Path) -> None:
     """Nor when detect() is called before the first click."""
-    async with stage(tmp_path) as running, _visit(running, tmp_path) as visit:
+    async with stage(tmp_path) as running, visiting(running, tmp_path) as visit:
         tree = await visit.browser.bidi("browsingContext.getTree")
         context = tree["contexts"][0]["context"]
         # A page that nobody touched: the tests' own evaluate counts as a gesture.
@@ -143,7 +143,7 @@ async def test_firefox_asks_nothing_when_the_page_loads(tmp_path: Path) -> None:
 
 async def test_firefox_names_the_way_when_no_agent_is_there(tmp_path: Path) -> None:
     """It does not ask then; the page offers to start the agent."""
-    async with stage(tmp_path) as running, _visit(running, tmp_path) as visit:
+    async with stage(tmp_path) as running, visiting(running, tmp_path) as visit:
         await running.listening.close()
         await visit.click("login")
         await visit.state("error", "agent-unavailable")
