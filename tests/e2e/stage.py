@@ -7,6 +7,7 @@ What the agent asks is answered by a scripted person.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,6 +71,17 @@ class Stage:
         server = self.listening.runner.server
         assert server is not None
         return len(server.connections)
+
+    async def drop_connections(self) -> None:
+        """Close what is open, as a server does that waited long enough; go on."""
+        server = self.listening.runner.server
+        assert server is not None
+        assert server.connections
+        for connection in server.connections:
+            assert connection.transport is not None
+            connection.transport.abort()  # closing would wait for the other's good-bye
+        while server.connections:
+            await asyncio.sleep(0.01)  # aiohttp tells nobody of its last one
 
     @property
     def requests(self) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page
 
+from agent.demo import web
 from tests.e2e.harness import (
     Screen,
     chromium,
@@ -140,6 +141,24 @@ async def test_a_question_closed_three_times_becomes_a_refusal(tmp_path: Path) -
 
 
 @needs_screen
+async def test_a_connection_that_the_agent_gave_up_costs_no_second_click(
+    tmp_path: Path,
+) -> None:
+    """A person may read the question for longer than the agent waits for a request."""
+    async with (
+        stage(tmp_path) as running,
+        virtual_screen() as screen,
+        _opened(running, screen=screen) as page,
+    ):
+        await _click(page)
+        await state(page, "asked", "permission-asked")
+        await running.drop_connections()
+        assert running.untouched
+        await screen.press(*ALLOW)
+        await state(page, "data")
+
+
+@needs_screen
 async def test_the_way_is_named_when_no_agent_is_there(tmp_path: Path) -> None:
     """Chromium asks all the same; the page says that the agent does not answer."""
     async with (
@@ -180,6 +199,25 @@ async def test_a_page_that_loads_asks_nothing_and_sends_nothing(tmp_path: Path) 
         assert found["result"]["value"] == ["permission-not-asked", "prompt"]
         assert running.connections == 0
         assert running.untouched
+
+
+async def test_a_page_that_forbids_it_itself_blames_no_visitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Permissions-Policy of the site's own: there is nothing to allow."""
+    theirs = web.headers
+
+    def forbidding(agent_port: int) -> dict[str, str]:
+        return {**theirs(agent_port), "Permissions-Policy": "loopback-network=()"}
+
+    monkeypatch.setattr(web, "headers", forbidding)
+    async with stage(tmp_path) as running, _opened(running) as page:
+        await _click(page)
+        await state(page, "error", "permission-denied")
+        text = await page.locator("#error-text").inner_text()
+        assert "Dat ligt aan de site" in text
+        assert await page.locator("main figure:visible").count() == 0
+        assert running.connections == 0
 
 
 async def test_a_refused_permission_is_explained(tmp_path: Path) -> None:

@@ -693,3 +693,21 @@ def test_the_drawings_load_nothing_and_run_nothing() -> None:
     for drawing in WEB.glob("*.svg"):
         text = drawing.read_text(encoding="utf-8")
         assert not re.search(r"<script|<style|style=|href|url\(|<image|on\w+=", text)
+
+
+@needs_node
+def test_a_new_detect_takes_over_from_the_one_before() -> None:
+    """Only the last call's listener hears that the permission came."""
+    said = run(f"""{DETECT}{PERMISSION}
+      const early = [];
+      state = "denied";
+      answer = () => json(ours);
+      await detect({{ onState: (found) => early.push(found.state) }});
+      await detect();
+      turn("granted");
+      await until(() => heard.includes("running"));
+      out({{ early, heard, calls: calls() }});
+    """)
+    assert said["early"] == ["permission-denied"]
+    assert said["heard"] == ["permission-denied", "running"]
+    assert said["calls"] == ["GET 27410 /v1/status"]
