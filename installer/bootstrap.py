@@ -52,6 +52,8 @@ TEST_PACKAGES = (
     "procps",
     "softhsm2",
     "util-linux",
+    "xdotool",
+    "xvfb",
 )
 DEBIAN_TEST_PACKAGES = ("chromium", "firefox-esr")
 

@@ -37,9 +37,11 @@ _LIMIT = 128 * 1024
 """Bytes of a body: a token, or the card's files without the photo."""
 
 _STATIC = Path(__file__).parent / "static"
-_CLIENT = Path(__file__).parent.parent / "web" / "client.js"
+_WEB = Path(__file__).parent.parent / "web"
 _FILES: dict[str, tuple[Path, str]] = {
-    "client.js": (_CLIENT, "text/javascript"),
+    "client.js": (_WEB / "client.js", "text/javascript"),
+    "words.js": (_WEB / "words.js", "text/javascript"),
+    **{path.name: (path, "image/svg+xml") for path in _WEB.glob("*.svg")},
     "portal.js": (_STATIC / "portal.js", "text/javascript"),
     "texts.js": (_STATIC / "texts.js", "text/javascript"),
     "portal.css": (_STATIC / "portal.css", "text/css"),

@@ -108,15 +108,17 @@ export const AgentErrorCodes = Object.freeze(Object.keys(CLASSES));
 let foundPort = null;
 const pending = new Set();
 
-/** "granted", "denied", "prompt", or null where the browser does not tell. */
-async function permission() {
+/** The browser's permission to reach this computer; null where it does not tell. */
+async function permissionStatus() {
   try {
-    const query = { name: "loopback-network" };
-    return (await navigator.permissions.query(query)).state;
+    return await navigator.permissions.query({ name: "loopback-network" });
   } catch {
     return null;
   }
 }
+
+/** "granted", "denied", "prompt", or null where the browser does not tell. */
+const permission = async () => (await permissionStatus())?.state ?? null;
 
 const aborted = (signal) =>
   new Promise((_, reject) => {
@@ -137,26 +139,33 @@ function request(port, path, init) {
   });
 }
 
-/** Abort after PROBE_MS; while the browser may be asking the person, go on waiting. */
-function probeLimit(controller) {
+/** Abort after PROBE_MS, in which the browser was not asking; tell when it asks. */
+function probeLimit(controller, before, tellAsked) {
+  const asked = setTimeout(async () => {
+    if ((await permission()) === "prompt") tellAsked?.();
+  }, ASKED_MS);
+  let last = before;
   const tick = async () => {
-    if ((await permission()) === "prompt") timer = setTimeout(tick, PROBE_MS);
-    else controller.abort();
+    const now = await permission();
+    if (now !== "prompt" && last !== "prompt") return controller.abort();
+    last = now;
+    timer = setTimeout(tick, PROBE_MS);
   };
   let timer = setTimeout(tick, PROBE_MS);
-  return () => clearTimeout(timer);
+  return () => [asked, timer].forEach(clearTimeout);
 }
 
-/** Ask one port. The status of an agent, or null for anything else. */
-async function probe(port, signal) {
+/** Ask one port once. The answer of an agent, or null for anything else. */
+async function attempt(port, signal, before, tellAsked) {
   const controller = new AbortController();
   const forward = () => controller.abort();
-  const done = probeLimit(controller);
+  const done = probeLimit(controller, before, tellAsked);
   signal.addEventListener("abort", forward, { once: true });
   try {
     const answer = await request(port, "status", { signal: controller.signal });
     const body = await answer.json();
-    return answer.ok && Array.isArray(body?.api) ? body : null;
+    if (answer.ok && Array.isArray(body?.api)) return { status: body };
+    return body?.code === "other-user" ? { refusal: await problem(answer, body) } : null;
   } catch {
     return null;
   } finally {
@@ -166,6 +175,22 @@ async function probe(port, signal) {
   }
 }
 
+/** Ask one port; once more if the person said yes to the browser in between. */
+async function probe(port, signal, tellAsked) {
+  const before = await permission();
+  const since = performance.now();
+  const found = await attempt(port, signal, before, tellAsked);
+  if (found || before !== "prompt") return found;
+  const after = await permission();
+  // The connection that waited for the answer may be closed by now, the port is not.
+  if (after === "granted") return attempt(port, signal, after);
+  // Each question that a person waves away counts; the third one blocks the site.
+  const slow = performance.now() - since > ASKED_MS;
+  if (after === "prompt" && slow) throw unavailable("dismissed");
+  if (after === "denied") throw unavailable(after);
+  return null;
+}
+
 function candidates({ port, ports = port === undefined ? PORTS : [port] }) {
   return ports.includes(foundPort)
     ? [foundPort, ...ports.filter((other) => other !== foundPort)]
@@ -173,39 +198,40 @@ function candidates({ port, ports = port === undefined ? PORTS : [port] }) {
 }
 
 function unavailable(state) {
-  const denied = state === "denied" || state === "dismissed";
+  const dismissed = state === "dismissed";
+  const denied = state === "denied" || dismissed;
   return new NativeUnavailableError(
     denied
       ? "the browser does not let this page reach programs on this computer"
       : "no eid-agent answered: not running, or its certificate is not trusted",
-    { reason: denied ? "permission-denied" : "not-running-or-not-trusted" },
+    { reason: denied ? "permission-denied" : "not-running-or-not-trusted", dismissed },
   );
 }
 
 /** Find the agent: its port and what it says of itself. */
-async function find(options, signal) {
-  let old = null;
+async function find(options, signal, tellAsked) {
+  let old = false;
+  let refusal = null;
   for (const port of candidates(options)) {
-    const since = performance.now();
-    const status = await probe(port, signal);
-    if (status?.api.includes("v1")) {
+    const found = await probe(port, signal, tellAsked);
+    if (found?.status?.api.includes("v1")) {
       foundPort = port;
-      return { port, status };
+      return { port, status: found.status };
     }
-    old ??= status;
-    // Each question that a person waves away counts; the third one blocks the site.
-    const slow = performance.now() - since > ASKED_MS;
-    if (!status && slow && (await permission()) === "prompt") throw unavailable("dismissed");
+    old ||= !!found?.status;
+    refusal ??= found?.refusal ?? null; // one's own agent may have another port
   }
-  if (!old) throw unavailable(await permission());
-  throw new VersionMismatchError("the agent and this page share no version", {
-    requiresUpdate: { nativeApp: true },
-  });
+  if (old) {
+    throw new VersionMismatchError("the agent and this page share no version", {
+      requiresUpdate: { nativeApp: true },
+    });
+  }
+  throw refusal ?? unavailable(await permission());
 }
 
 /** The error that a refusal of the agent stands for. */
-async function problem(answer) {
-  const body = await answer.json().catch(() => ({}));
+async function problem(answer, said) {
+  const body = said ?? (await answer.json().catch(() => ({})));
   const { code = null, title, ...fields } = body ?? {};
   const known = Object.hasOwn(CLASSES, code) ? CLASSES[code] : undefined;
   const Kind = known ?? CLASS_OF_STATUS[answer.status] ?? NativeFatalError;
@@ -277,6 +303,81 @@ export function status(options = {}) {
     const { port, status: said } = await find(options, signal);
     return { ...said, library: VERSION, nativeApp: said.agent?.version ?? null, port };
   });
+}
+
+/**
+ * Find out whether this page can use an agent, and what the person can do if not. Call it
+ * from a click: it may make the browser ask. Resolves with a Detection, see index.d.ts.
+ */
+export function detect(options = {}) {
+  return run("detect", options, async (signal) => {
+    following?.abort();
+    const words = import("./words.js").catch(() => ({ explain: () => ({}) }));
+    const lang = options.lang ?? globalThis.document?.documentElement.lang;
+    const tell = async (found) => {
+      const said = { ...found, browser: browser() };
+      const { explain } = await words;
+      Object.assign(said, explain(found.state, { ...said, lang: lang || navigator.language }));
+      if (!signal.aborted) options.onState?.(said);
+      return said;
+    };
+    const tellAsked = () => void tell({ state: "permission-asked" });
+    const found = await look(options, signal, tellAsked);
+    if (found.state !== "running" && options.onState) await follow(options);
+    return tell(found);
+  });
+}
+
+/** The state, and what goes with it; asks the browser nothing that it need not. */
+async function look(options, signal, tellAsked) {
+  const before = await permission();
+  if (before === "denied") return denied();
+  // A page that nobody has touched yet has no reason to make the browser ask.
+  const untouched = navigator.userActivation?.hasBeenActive === false;
+  if (before === "prompt" && (options.ask === false || untouched)) {
+    return { state: "permission-not-asked" };
+  }
+  try {
+    return { state: "running", ...(await find(options, signal, tellAsked)) };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error.dismissed) return { state: "permission-dismissed" };
+    if (error.reason === "permission-denied") return denied();
+    if (error.reason) return { state: error.reason };
+    if (error instanceof VersionMismatchError) return { state: "too-old" };
+    if (error.agentCode === "other-user") return { state: error.agentCode };
+    throw error;
+  }
+}
+
+/** Refused: by the person or an administrator, or by the page's own headers or frame. */
+function denied() {
+  const { document: page } = globalThis;
+  const policy = page?.permissionsPolicy ?? page?.featurePolicy;
+  const byPage = policy?.allowsFeature("loopback-network") === false;
+  return { state: "permission-denied", byPage };
+}
+
+/** "chromium", "firefox" or "other": whose question the person gets to see. */
+function browser() {
+  const { userAgent } = navigator;
+  if (/Firefox\//.test(userAgent)) return "firefox";
+  return /Chrome\//.test(userAgent) ? "chromium" : "other";
+}
+
+let following = null; // ends what the last detect() still listens for
+
+/** When the browser lets the page in after all, look again; `onState` hears of it. */
+async function follow(options) {
+  const end = (following = new AbortController());
+  options.signal?.addEventListener("abort", () => end.abort(), { signal: end.signal });
+  const watched = await permissionStatus();
+  const changed = () => {
+    if (watched.state !== "granted" || options.signal?.aborted) return;
+    end.abort();
+    detect(options).catch(() => {}); // the same click's; a new one has taken over
+  };
+  watched?.addEventListener?.("change", changed, { signal: end.signal });
 }
 
 /** Log in: resolves with a Web eID authentication token for the server to validate. */

@@ -46,6 +46,8 @@ export class NativeFatalError extends EidError {}
 export class NativeInvalidArgumentError extends EidError {}
 export class NativeUnavailableError extends EidError {
   readonly reason: "permission-denied" | "not-running-or-not-trusted" | "connection-lost";
+  /** With "permission-denied": the person closed the browser's question, unanswered. */
+  readonly dismissed?: boolean;
 }
 export class UnknownError extends EidError {}
 export class UserCancelledError extends EidError {}
@@ -128,6 +130,65 @@ export interface IdentityResponse {
 
 /** Whether an agent runs here, and what it tells this site of itself. */
 export function status(options?: Options): Promise<Status>;
+
+export type AgentState =
+  /** An agent answers this page. */
+  | "running"
+  /** The browser would ask the person first; nothing was sent. */
+  | "permission-not-asked"
+  /** The browser is asking now. Only `onState` hears this one. */
+  | "permission-asked"
+  /** The question was closed without an answer; a new call asks again. */
+  | "permission-dismissed"
+  /** Refused: by the person, an administrator, or (`byPage`) the page's own doing. */
+  | "permission-denied"
+  /** No answer. A page cannot tell "not there" from "certificate not trusted". */
+  | "not-running-or-not-trusted"
+  /** An agent answers, in no version that this library speaks. */
+  | "too-old"
+  /** The agents that answer belong to other people of this computer. */
+  | "other-user";
+
+export interface Detection {
+  state: AgentState;
+  /** Whose question the person sees. */
+  browser: "chromium" | "firefox" | "other";
+  /** The language of the words below. */
+  lang: "nl" | "fr" | "de" | "en";
+  /** For the person: what it is, and what to do about it. */
+  title: string;
+  text: string;
+  /** A drawing of what to look for in this browser, beside `client.js`. */
+  picture: { src: string; alt: string } | null;
+  /** With "not-running-or-not-trusted": a link that starts the agent. */
+  wake: { href: "eid-agent:"; label: string } | null;
+  /** With "permission-denied": true where a frame or a header of yours forbids it. */
+  byPage?: boolean;
+  /** With "running". */
+  port?: number;
+  status?: Omit<Status, "library" | "nativeApp" | "port">;
+}
+
+export interface DetectOptions extends Options {
+  /** Language of the words; default the page's, else the browser's. */
+  lang?: Options["lang"];
+  /** false: never make the browser ask; "permission-not-asked" is then an answer. */
+  ask?: boolean;
+  /**
+   * Hears every state, the last one too. After an answer other than "running" it goes on
+   * listening: when the person lets the page in after all, it hears what is found then.
+   * Ends with `signal` and with the next call of `detect`.
+   */
+  onState?: (detection: Detection) => void;
+}
+
+/**
+ * Find out whether this page can use an agent, and what the person can do if not. Call it
+ * from a click, never when the page loads: the browser may ask the person, and counts
+ * refusals. A page that was not touched yet gets "permission-not-asked". Rejects only
+ * when it is aborted, runs out of time, or runs already.
+ */
+export function detect(options?: DetectOptions): Promise<Detection>;
 
 /** Log in with the card and its PIN. One call is one request, it is never repeated. */
 export function authenticate(

@@ -37,6 +37,12 @@ _HEADLESS = ["--headless=new", "--disable-gpu"]
 _ROOT = ["--no-sandbox"] if os.geteuid() == 0 else []
 
 
+needs_screen = pytest.mark.skipif(
+    not (shutil.which("Xvfb") and shutil.which("xdotool")),
+    reason="Xvfb or xdotool is not installed",
+)
+
+
 class Ended(AssertionError):
     """The program ended while something was expected of it."""
 
@@ -243,10 +249,17 @@ class Visitor:
 
 @contextlib.asynccontextmanager
 async def chromium(
-    endpoints: list[Endpoint], *more: str
+    endpoints: list[Endpoint],
+    *more: str,
+    locale: str = "nl-BE",
+    screen: Screen | None = None,
 ) -> AsyncIterator[BrowserContext]:
-    """Run Chromium with the demo's own switches and a profile that goes afterwards."""
+    """Run Chromium with the demo's own switches and a profile that goes afterwards.
+
+    Headless, unless there is a screen for its windows.
+    """
     assert CHROMIUM is not None
+    headless = screen is None
     with tempfile.TemporaryDirectory(prefix="e2e-", ignore_cleanup_errors=True) as name:
         switches = [
             switch
@@ -257,15 +270,60 @@ async def chromium(
             context = await playwright.chromium.launch_persistent_context(
                 name,
                 executable_path=CHROMIUM,
-                args=[*switches, *_HEADLESS, *_ROOT, *more],
-                headless=True,
-                viewport={"width": 1100, "height": 900},
-                locale="nl-BE",
+                args=[*switches, *(_HEADLESS if headless else []), *_ROOT, *more],
+                headless=headless,
+                env={**os.environ, **({"DISPLAY": screen.name} if screen else {})},
+                viewport={"width": 1100, "height": 900} if headless else None,
+                no_viewport=None if headless else True,
+                locale=locale,
             )
             try:
                 yield context
             finally:
                 await context.close()
+
+
+class Screen:
+    """A virtual screen, and a keyboard for the window on it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def focus(self, title: str) -> None:
+        """Give the window whose title has these words the keyboard."""
+        await self._xdotool(
+            *("search", "--sync", "--onlyvisible", "--name", title),
+            *("windowfocus", "--sync"),
+        )
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one after the other, as fast as a person might."""
+        await self._xdotool("key", "--delay", "150", *keys)
+
+    async def _xdotool(self, *words: str) -> None:
+        env = {**os.environ, "DISPLAY": self.name}
+        process = await asyncio.create_subprocess_exec("xdotool", *words, env=env)
+        assert await asyncio.wait_for(process.wait(), SECONDS) == 0
+
+
+@contextlib.asynccontextmanager
+async def virtual_screen() -> AsyncIterator[Screen]:
+    """Run Xvfb on a number of its own choice."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as chosen:
+        process = await asyncio.create_subprocess_exec(
+            *("Xvfb", "-displayfd", str(writing), "-screen", "0", "1200x1000x24"),
+            *("-nolisten", "tcp"),
+            pass_fds=[writing],
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        os.close(writing)
+        try:
+            number = await asyncio.to_thread(chosen.readline)
+            yield Screen(f":{number.strip()}")
+        finally:
+            process.terminate()
+            await process.wait()
 
 
 async def grant(page: Page, origin: str) -> None:

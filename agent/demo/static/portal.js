@@ -4,13 +4,17 @@
  */
 
 import * as eid from "./client.js";
-import { WAITING, explain } from "./texts.js";
+import { FOUND, LANGUAGES, WAITING, explain } from "./texts.js";
 
 const PURPOSE = "Nakijken of je op de wachtlijst wilt blijven";
 const main = document.querySelector("main");
 const port = Number(document.documentElement.dataset.agentPort);
 const get = (id) => document.getElementById(id);
 const agent = (controller) => ({ port, lang: "nl", signal: controller.signal });
+// Of the browser's question we speak in its own language, as its buttons do.
+const browserLang = navigator.languages
+  .map((lang) => lang.slice(0, 2))
+  .find((lang) => LANGUAGES.includes(lang));
 
 let running = null;
 let loggedIn = false;
@@ -47,13 +51,15 @@ function show(state, { code, step, quiet = false } = {}) {
   for (const view of main.querySelectorAll("[data-view]")) {
     view.hidden = view.dataset.view !== state;
   }
-  const current = { waiting: step === "confirm" ? "data" : "start", error: "start" };
+  const early = { asked: "start", error: "start" };
+  const current = { waiting: step === "confirm" ? "data" : "start", ...early };
   for (const item of document.querySelectorAll("[data-step]:not(main)")) {
     const on = item.dataset.step === (current[state] ?? state);
     if (on) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   }
-  for (const id of ["login", "confirm", "retry", "again"]) get(id).disabled = state === "waiting";
+  const busy = ["asked", "waiting"].includes(state);
+  for (const id of ["login", "confirm", "retry", "again"]) get(id).disabled = busy;
   get("logout").hidden = !(loggedIn && ["data", "error"].includes(state));
   const heading = main.querySelector(`[data-view="${state}"] h1`);
   document.title = `${heading.textContent.trim()} – Woonhaven (demo)`;
@@ -98,12 +104,27 @@ function wait(step) {
   show("waiting", { step });
 }
 
-function fail(code, triesLeft) {
+/** Show words and picture of what `detect` found; `place` is the view's name. */
+function describe(place, { lang, title, text, picture = null, wake = null }) {
+  get(`h-${place}`).textContent = title;
+  get(`${place}-text`).textContent = text;
+  const drawing = get(`${place}-picture`);
+  drawing.hidden = !picture;
+  if (picture) Object.assign(drawing.firstChild, picture);
+  for (const part of [get(`h-${place}`), get(`${place}-text`), drawing]) part.lang = lang;
+  if (place !== "error") return;
+  const link = get("error-wake");
+  link.hidden = !wake;
+  link.lang = lang;
+  if (wake) Object.assign(link.firstChild, { href: wake.href, textContent: wake.label });
+}
+
+function fail(code, triesLeft, found = {}) {
   const test = document.documentElement.dataset.test === "yes";
-  const { title, text, steps } = explain(code, { triesLeft, held, test });
+  const said = explain(code, { triesLeft, held, test });
+  const { title, text, steps } = { ...said, ...found };
   if (code === "session-ended" || code === "other-person") forget();
-  get("h-error").textContent = title;
-  get("error-text").textContent = text;
+  describe("error", { lang: "nl", ...said, ...found });
   const items = steps.map((step) => {
     const item = document.createElement("li");
     item.textContent = step;
@@ -149,6 +170,23 @@ function enter({ person, receipt, secondsLeft }, quiet) {
   return show("receipt", { quiet });
 }
 
+/** Find the agent; what is in the way becomes a state of the page. */
+async function reach(controller) {
+  const onState = (found) => {
+    if (found.state === "permission-asked") {
+      describe("asked", found);
+      show("asked", { code: found.state });
+      get("live").textContent = `${found.title}. ${found.text}`;
+    } else if (running !== controller && main.dataset.state === "error") {
+      // The person let this site in after all, in the browser's own settings.
+      if (found.state === "running") show("start");
+    }
+  };
+  const found = await eid.detect({ ...agent(controller), lang: browserLang ?? "nl", onState });
+  if (found.state !== "running") fail(FOUND[found.state], undefined, found);
+  return found.state === "running";
+}
+
 async function logIn(controller) {
   wait("login");
   const { nonce } = await portal("challenge", {});
@@ -160,6 +198,7 @@ async function logIn(controller) {
 
 /** One click: log in unless that is done, then read the card. */
 async function start(controller) {
+  if (!(await reach(controller))) return;
   if (!loggedIn) await logIn(controller);
   wait("read");
   const include = ["identity", "address"];
@@ -209,6 +248,7 @@ get("confirm").addEventListener("click", () => act(confirm));
 get("retry").addEventListener("click", () => act(start));
 get("again").addEventListener("click", () => act(start));
 get("stop").addEventListener("click", () => running?.abort());
+get("stop-asking").addEventListener("click", () => running?.abort());
 get("home").addEventListener("click", leave);
 get("logout").addEventListener("click", leave);
 get("done").addEventListener("click", leave);

@@ -17,14 +17,26 @@ const ERRORS = {
   "permission-denied": entry(
     "Je browser houdt deze site tegen",
     "Je browser mag van jou geen programma’s op dit toestel bereiken. Daardoor kunnen we je kaart niet lezen.",
-    "Klik op het pictogram links van het webadres.",
-    "Zet de toestemming voor “apps en services op dit apparaat” op Toestaan.",
+    "Geef deze site toestemming in je browser. Lukt dat niet? Laad de pagina dan opnieuw.",
     again,
+    company,
+  ),
+  "permission-dismissed": entry(
+    "Je hebt de vraag van je browser gesloten",
+    "Zonder je antwoord bereikt deze site de eID-agent niet.",
+    "Kies “Probeer opnieuw” en antwoord daarna op de vraag van je browser.",
+    company,
   ),
   "agent-too-old": entry(
     "De eID-agent is te oud",
     "De versie van de eID-agent op deze computer past niet bij deze site.",
     "Installeer de nieuwste versie van de eID-agent.",
+    again,
+  ),
+  "other-user": entry(
+    "Deze eID-agent is van iemand anders",
+    "Iemand anders is ook op deze computer aangemeld en gebruikt hem.",
+    "Start je eigen eID-agent.",
     again,
   ),
   "origin-refused": entry(
@@ -182,11 +194,23 @@ const ERRORS = {
   ),
 };
 
+/** The code for what `detect` found; words and picture are the client's own. */
+export const FOUND = {
+  "permission-not-asked": "permission-dismissed",
+  "permission-dismissed": "permission-dismissed",
+  "permission-denied": "permission-denied",
+  "not-running-or-not-trusted": "agent-unavailable",
+  "too-old": "agent-too-old",
+  "other-user": "other-user",
+};
+
+/** What the client has words in for those states. */
+export const LANGUAGES = ["nl", "fr", "de", "en"];
+
 const SAME = {
   "user-denied": "user-cancelled",
   "policy-denied": "origin-refused",
   "host-refused": "origin-refused",
-  "other-user": "origin-refused",
   "too-many-requests": "busy",
 };
 

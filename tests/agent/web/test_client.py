@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from agent.errors import STATUS
 WEB = Path(__file__).parents[3] / "agent" / "web"
 CLIENT = WEB / "client.js"
 NODE = shutil.which("node")
+TERSER = (
+    Path(__file__).parents[2] / "e2e" / "node_modules" / "terser" / "bin" / "terser"
+)
 
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
@@ -51,10 +55,10 @@ const eid = await import(CLIENT);
 """
 
 
-def run(script: str) -> Any:
+def run(script: str, client: Path = CLIENT) -> Any:
     """Run a script after the prelude; what it gave to `out` comes back."""
     assert NODE is not None
-    text = f"const CLIENT = {json.dumps(CLIENT.as_uri())};\n{PRELUDE}\n{script}"
+    text = f"const CLIENT = {json.dumps(client.as_uri())};\n{PRELUDE}\n{script}"
     done = subprocess.run(
         [NODE, "--input-type=module", "--eval", text],
         capture_output=True,
@@ -83,10 +87,23 @@ def test_the_types_name_what_is_exported() -> None:
     assert sorted(script) == sorted(types)
 
 
-def test_the_client_stays_small() -> None:
-    """A portal ships its own copy: under 12 kB without comments and indentation."""
-    text = re.sub(r"/\*\*.*?\*/", "", CLIENT.read_text(encoding="utf-8"), flags=re.S)
-    assert sum(len(line.strip()) + 1 for line in text.splitlines()) < 12_000
+@pytest.mark.skipif(
+    NODE is None or not TERSER.is_file(),
+    reason="node or terser is not installed: npm ci in tests/e2e",
+)
+@pytest.mark.parametrize(
+    ("name", "limit"), [("client.js", 12_000), ("words.js", 12_000)]
+)
+def test_the_client_stays_small(name: str, limit: int) -> None:
+    """A portal ships its own copy: under 12 kB minified; detect loads its words."""
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, TERSER, "--module", "--compress", "--mangle", "--", WEB / name],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert 1_000 < len(done.stdout) < limit
 
 
 SOCKET = """
@@ -438,3 +455,259 @@ def test_mistakes_of_the_page_reach_no_agent() -> None:
         "insecure": "ERR_WEBEID_CONTEXT_INSECURE",
         "calls": [],
     }
+
+
+DETECT = """
+  const heard = [];
+  const tell = (found) => heard.push(found.state);
+  const detect = (options) => eid.detect({ onState: tell, lang: "nl", ...options });
+"""
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("state", "reply", "found"),
+    [
+        ('"granted"', "return json(ours)", "running"),
+        ("null", "return json(ours)", "running"),
+        ('"prompt"', "return json(ours)", "running"),
+        ('"granted"', 'throw new TypeError("no")', "not-running-or-not-trusted"),
+        ("null", 'throw new TypeError("no")', "not-running-or-not-trusted"),
+        ('"prompt"', 'throw new TypeError("no")', "not-running-or-not-trusted"),
+        ('"granted"', 'return json({ api: ["v9"] })', "too-old"),
+        ('"granted"', 'return json({ code: "other-user" }, 403)', "other-user"),
+    ],
+)
+def test_detect_tells_the_states_apart(state: str, reply: str, found: str) -> None:
+    """Each with words; the listener hears the answer, too."""
+    said = run(f"""{DETECT}
+      state = {state};
+      answer = () => {{ {reply} }};
+      out({{ ...(await detect()), heard }});
+    """)
+    assert said["state"] == found
+    assert said["heard"] == [found]
+    assert said["lang"] == "nl"
+    assert said["title"]
+    assert said["text"]
+    asleep = found == "not-running-or-not-trusted"
+    assert (said["wake"] or {}).get("href") == ("eid-agent:" if asleep else None)
+
+
+@needs_node
+def test_ones_own_agent_is_found_behind_another_persons() -> None:
+    """Several people at one computer: on to the next port."""
+    said = run(f"""{DETECT}
+      answer = ({{ port }}) =>
+        port === 27410 ? json({{ code: "other-user" }}, 403) : json(ours);
+      out(await detect());
+    """)
+    assert (said["state"], said["port"]) == ("running", 27411)
+
+
+@needs_node
+def test_another_persons_agent_is_said_to_be_that() -> None:
+    """Not "not running": the other calls name the agent's own reason."""
+    said = run("""
+      answer = () => json({ code: "other-user", title: "Nee." }, 403);
+      out(await failure(eid.readIdentity()));
+    """)
+    assert (said["agentCode"], said["title"]) == ("other-user", "Nee.")
+
+
+@needs_node
+@pytest.mark.parametrize("state", ["denied", "prompt"])
+def test_nothing_is_sent_without_need(state: str) -> None:
+    """Refused, or not asked yet and not to be asked: no port is knocked at."""
+    said = run(f"""{DETECT}
+      state = {json.dumps(state)};
+      out({{ ...(await detect({{ ask: false }})), calls: calls() }});
+    """)
+    states = {"denied": "permission-denied", "prompt": "permission-not-asked"}
+    assert (said["state"], said["calls"]) == (states[state], [])
+
+
+@needs_node
+def test_a_page_that_loads_makes_no_browser_ask() -> None:
+    """Before the first click or key nothing is sent while the browser would ask."""
+    said = run(f"""{DETECT}
+      state = "prompt";
+      navigator.userActivation = {{ hasBeenActive: false }};
+      const early = await detect();
+      const quiet = calls();
+      navigator.userActivation.hasBeenActive = true;
+      answer = () => json(ours);
+      out({{ early, quiet, late: await detect() }});
+    """)
+    assert (said["early"]["state"], said["quiet"]) == ("permission-not-asked", [])
+    assert said["late"]["state"] == "running"
+
+
+PERMISSION = """
+  const status = new EventTarget();
+  Object.defineProperty(status, "state", { get: () => state });
+  navigator.permissions.query = async () => status;
+  const turn = (to) => { state = to; status.dispatchEvent(new Event("change")); };
+  const until = async (done) => { while (!done()) await tick(); };
+  const tick = () => new Promise((done) => setTimeout(done, 5));
+"""
+
+
+@needs_node
+def test_an_open_question_is_told_after_a_second_and_answered_once() -> None:
+    """One request waits with the question; after yes the same call goes on."""
+    said = run(f"""{DETECT}{PERMISSION}
+      state = "prompt";
+      let yes;
+      answer = () => new Promise((done) => {{ yes = () => done(json(ours)); }});
+      const asked = detect();
+      await until(() => heard.length);
+      const before = [...heard];
+      turn("granted");
+      yes();
+      out({{ before, ...(await asked), heard, calls: calls() }});
+    """)
+    assert said["before"] == ["permission-asked"]
+    assert said["heard"] == ["permission-asked", "running"]
+    assert said["calls"] == ["GET 27410 /v1/status"]
+
+
+@needs_node
+def test_a_connection_that_closed_during_the_question_is_made_again() -> None:
+    """Allowed, but the waiting request failed: that port once more, then no more."""
+    said = run(f"""{DETECT}{PERMISSION}
+      state = "prompt";
+      answer = () => new Promise((_, no) => {{
+        turn("granted");
+        answer = () => json(ours);
+        no(new TypeError("Failed to fetch"));
+      }});
+      out({{ ...(await detect()), calls: calls() }});
+    """)
+    assert said["state"] == "running"
+    assert said["calls"] == ["GET 27410 /v1/status"] * 2
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("after", "found"),
+    [("prompt", "permission-dismissed"), ("denied", "permission-denied")],
+)
+def test_an_answer_that_is_not_yes_ends_it(after: str, found: str) -> None:
+    """Closed or refused: no further request, until the person lets the page in."""
+    said = run(f"""{DETECT}{PERMISSION}
+      state = "prompt";
+      answer = async () => {{
+        await new Promise((done) => setTimeout(done, 1100));
+        turn({json.dumps(after)});
+        throw new TypeError("Failed to fetch");
+      }};
+      const {{ state: found }} = await detect();
+      const quiet = calls();
+      answer = () => json(ours);
+      turn("granted");
+      await until(() => heard.includes("running"));
+      out({{ found, quiet, heard, calls: calls() }});
+    """)
+    assert said["found"] == found
+    assert said["quiet"] == ["GET 27410 /v1/status"]
+    assert said["heard"] == ["permission-asked", found, "running"]
+    assert said["calls"] == ["GET 27410 /v1/status"] * 2
+
+
+@needs_node
+def test_listening_ends_with_the_signal() -> None:
+    """An aborted detect neither asks nor tells when the permission comes later."""
+    said = run(f"""{DETECT}{PERMISSION}
+      const controller = new AbortController();
+      state = "denied";
+      await detect({{ signal: controller.signal }});
+      controller.abort();
+      turn("granted");
+      await new Promise((done) => setTimeout(done, 50));
+      out({{ heard, calls: calls() }});
+    """)
+    assert said == {"heard": ["permission-denied"], "calls": []}
+
+
+@needs_node
+def test_a_page_that_forbids_it_itself_is_told_apart() -> None:
+    """A frame without `allow`, or the site's own header: no person can mend that."""
+    said = run(f"""{DETECT}
+      state = "denied";
+      const policy = {{ allowsFeature: (name) => name !== "loopback-network" }};
+      const documentElement = {{ lang: "" }};
+      globalThis.document = {{ documentElement, featurePolicy: policy }};
+      out(await detect());
+    """)
+    assert (said["state"], said["byPage"]) == ("permission-denied", True)
+    assert "site" in said["text"]
+    assert said["picture"] is None
+
+
+@needs_node
+def test_without_its_words_detect_still_tells_the_state() -> None:
+    """A copy of client.js alone, as the agent serves it to developers."""
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder) / "client.mjs"
+        alone.write_bytes(CLIENT.read_bytes())
+        said = run("out(await eid.detect());", alone)
+    assert said["state"] == "not-running-or-not-trusted"
+    assert "text" not in said
+
+
+@needs_node
+def test_every_state_has_words_and_pictures_in_four_languages() -> None:
+    """For each browser; the pictures are files beside the client, with their words."""
+    states = re.findall(
+        r'^  \| "([a-z-]+)"',
+        (WEB / "index.d.ts").read_text().split("type AgentState")[1].split(";\n\n")[0],
+        re.MULTILINE,
+    )
+    assert len(states) == 8
+    said = run(f"""
+      const {{ explain }} = await import(new URL("./words.js", CLIENT));
+      const all = [];
+      for (const lang of ["nl", "fr", "de-BE", "en", "pt", undefined])
+        for (const browser of ["chromium", "firefox", "other"])
+          for (const byPage of [false, true])
+            for (const state of {json.dumps(states)})
+              all.push({{ browser, ...explain(state, {{ lang, browser, byPage }}) }});
+      out(all);
+    """)
+    assert {item["lang"] for item in said} == {"nl", "fr", "de", "en"}
+    drawn = {item["picture"]["src"] for item in said if item["picture"]}
+    assert {WEB / src.rpartition("/")[2] for src in drawn} == set(WEB.glob("*.svg"))
+    for item in said:
+        assert item["title"]
+        assert item["text"].endswith(".")
+        if item["picture"]:
+            assert item["browser"] in item["picture"]["src"]
+            assert item["picture"]["alt"]
+    title = {(item["lang"], item["title"]) for item in said}
+    assert len(title) == 4 * (len(states) + 1)
+
+
+def test_the_drawings_load_nothing_and_run_nothing() -> None:
+    """A portal may serve them under any policy."""
+    for drawing in WEB.glob("*.svg"):
+        text = drawing.read_text(encoding="utf-8")
+        assert not re.search(r"<script|<style|style=|href|url\(|<image|on\w+=", text)
+
+
+@needs_node
+def test_a_new_detect_takes_over_from_the_one_before() -> None:
+    """Only the last call's listener hears that the permission came."""
+    said = run(f"""{DETECT}{PERMISSION}
+      const early = [];
+      state = "denied";
+      answer = () => json(ours);
+      await detect({{ onState: (found) => early.push(found.state) }});
+      await detect();
+      turn("granted");
+      await until(() => heard.includes("running"));
+      out({{ early, heard, calls: calls() }});
+    """)
+    assert said["early"] == ["permission-denied"]
+    assert said["heard"] == ["permission-denied", "running"]
+    assert said["calls"] == ["GET 27410 /v1/status"]
