@@ -23,11 +23,15 @@ from agent.ui.terminal import TerminalInterface
 from agent.unblocking import blocked_key
 from cardio.card import Card, CardSource, Expected, PinEntry
 from cardio.errors import (
+    CardRemoved,
+    CardReset,
+    CardUnreadable,
     NewPinRefused,
     NewPinsDiffer,
     PinBlocked,
     PinError,
     PinFormat,
+    PinIncorrect,
     UnsupportedCard,
 )
 from cardio.files import EF
@@ -41,6 +45,8 @@ _SENTENCES: dict[type[PinError], str] = {
     NewPinsDiffer: "cli-new-pins-differ",
     PinFormat: "cli-pin-length",
 }
+#: After these nobody knows whether the card carried the command out.
+_BREAKS = (CardRemoved, CardReset, CardUnreadable)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ async def _ask(question: PinChange, entry: PinEntry) -> Pins:
     """What is, or may be, the last try has a question of its own before the others."""
     ui = TerminalInterface()
     if question.tries_left in (None, 1) and not await ui.change_last_try(question):
-        raise Failure("user-denied")
+        raise Failure("cli-change-stopped")
     if entry is PinEntry.TYPED:
         return await ui.old_and_new_pin(question)
     if not await ui.change_on_reader(question):
@@ -126,6 +132,12 @@ def _change(source: CardSource, card: _Card, pins: Pins, lang: str) -> None:
             raise Failure("cli-change-unsupported") from None
         except PinBlocked:
             raise Failure(blocked_key(card.applet)) from None
+        except PinIncorrect as error:
+            known = error.tries_left
+            tries = text("tries-unknown", lang) if known is None else known
+            raise Failure("cli-old-pin-wrong", tries=tries) from None
+        except _BREAKS:
+            raise Failure("cli-change-broken-off") from None
         except PinError as error:
             if type(error) not in _SENTENCES:
                 raise

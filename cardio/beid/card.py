@@ -50,6 +50,8 @@ _BLOCK = 256
 #: No file of the card comes near this; a card that goes on for longer is broken.
 _MAX_FILE = 0x7F00
 
+#: SW1 of what goes wrong inside a card (ISO 7816-4, 5.6): not another card's answer.
+_EXECUTION_ERRORS = frozenset({0x64, 0x65, 0x6F})
 #: Status words of a card that was issued but not activated at the town hall.
 _NOT_ACTIVE = frozenset(
     {SW.FILE_DEACTIVATED, SW.CONDITIONS_OF_USE, SW.INS_NOT_SUPPORTED}
@@ -204,6 +206,8 @@ class BeidCard(Card):
     def state(self) -> Expected:
         extended = self.applet == "1.8"
         response = self._transmit(apdu.get_card_data(extended=extended))
+        if response.sw >> 8 in _EXECUTION_ERRORS:
+            raise CardUnreadable(f"card data: {response.sw:04X}")
         if response.sw != SW.OK:  # a card of another applet, or another one selected
             raise CardChanged("the card does not answer as its applet does")
         if len(response.data) != (EXTENDED_SIZE if extended else CARD_DATA_SIZE):

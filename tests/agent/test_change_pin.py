@@ -22,6 +22,7 @@ from agent.commands import change_pin
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
 from cardio.card import CardSource
+from cardio.errors import CardRemoved
 from cardio.part10 import Feature, Keypad
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
@@ -94,7 +95,10 @@ def test_what_is_no_new_pin_is_asked_again(
             assert card.count(INS.CHANGE_REFERENCE_DATA) == 0
             _type(program, "4321")
             assert program.process.wait(20) == 1
-            assert program.errors() == "eid-agent: The PIN is wrong. Tries left: 2.\n"
+            assert program.errors() == (
+                "eid-agent: The PIN that you typed first is wrong, so nothing was "
+                "changed. Tries left: 2.\n"
+            )
         assert card.count(INS.CHANGE_REFERENCE_DATA) == 1
         assert card.tries_left == 2
         assert _blocks(card, "1234")
@@ -402,6 +406,25 @@ def test_ctrl_c_waits_for_the_card(
     assert _blocks(card, "4321")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert "changed" in capsys.readouterr().out
+
+
+def test_a_change_that_breaks_off_leaves_it_open(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+) -> None:
+    """The card has the command and its answer is lost: either PIN may hold."""
+
+    class Lost(VirtualCard):
+        def transmit(self, apdu: bytes | bytearray) -> bytes:
+            answer = super().transmit(apdu)
+            if apdu[1] == INS.CHANGE_REFERENCE_DATA:
+                raise CardRemoved("pulled out")
+            return answer
+
+    card = Lost(load_profile("adult"))
+    _put(monkeypatch, card)
+    os.write(keys, b"1234\n4321\n4321\n")
+    assert cli.main(CHANGE) == 1
+    assert "not certain which PIN holds" in capsys.readouterr().err
 
 
 def test_ctrl_c_does_not_hide_what_a_change_cost(
