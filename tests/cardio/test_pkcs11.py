@@ -27,8 +27,8 @@ from cardio.card import Card, Expected, PinEntry
 from cardio.channel import Stopped
 from cardio.cryptoki import CKR, Cryptoki, Refused
 from cardio.errors import (
-    CardChanged,
     CardBusy,
+    CardChanged,
     CardMute,
     ModuleUnusable,
     NoCertificate,
