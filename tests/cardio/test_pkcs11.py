@@ -27,6 +27,7 @@ from cardio.card import Card, Expected, PinEntry
 from cardio.channel import Stopped
 from cardio.cryptoki import CKR, Cryptoki, Refused
 from cardio.errors import (
+    CardBusy,
     CardChanged,
     CardMute,
     ModuleUnusable,
@@ -410,7 +411,7 @@ def test_a_signature_that_never_began_in_time_never_comes(
         other.start()
         assert began.wait(LONG)
         monkeypatch.setattr("cardio.pkcs11_card.CALL_SECONDS", SHORT)
-        with pin() as secret, pytest.raises(CardMute):
+        with pin() as secret, pytest.raises(CardBusy):
             card.sign(Key.AUTHENTICATION, RS256, bytes(32), secret, expected)
         release.set()
         other.join(LONG)
