@@ -5,7 +5,6 @@ Signals are set for the event loop that asks for it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import errno
@@ -19,7 +18,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 assert sys.platform != "win32"
 
@@ -264,6 +266,8 @@ def suspended_only_when(still: Callable[[], Awaitable[None]]) -> Iterator[None]:
 
     A shell without job control has it ignored; that stays so.
     """
+    import asyncio  # commands without a loop need not wait for it
+
     loop = asyncio.get_running_loop()
     waiting: list[asyncio.Task[None]] = []
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent.texts import text
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -65,6 +67,14 @@ class Program:
         """Return standard error; waits for the end."""
         assert self.process.stderr is not None
         return self.process.stderr.read().decode()
+
+    def complaints(self) -> list[str]:
+        """Return the lines of standard error, but for the offer to browsers.
+
+        None here trusts the agent; waits for the end.
+        """
+        offer = text("trust-offer", "en")
+        return [line for line in self.errors().splitlines() if offer not in line]
 
     def end(self) -> int:
         """Send SIGTERM and return the exit code."""

@@ -34,7 +34,7 @@ from cardio.virtual.reader import VirtualReaders
 from cardio.virtual.vpcd import DEFAULT_HOST, DEFAULT_PORT
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.commands import run_on
-from tests.agent.program import ROOT, Program, run, started
+from tests.agent.program import ROOT, run, started
 from tests.cardio.expected import expected, expected_address
 from tests.rig.pcscd import Pcscd
 from tests.rig.transcript import RecordedCard
@@ -655,14 +655,9 @@ def test_a_signal_ends_the_agent_in_order(
         agent.port()
         agent.process.send_signal(number)
         assert agent.process.wait(20) == 0
-        assert _complaints(agent) == []
+        assert agent.complaints() == []
     left = {path.name for path in tmp_path.iterdir()}
     assert left - {"trust.lock"} == {"agent.lock", "tls"}
-
-
-def _complaints(agent: Program) -> list[str]:
-    """Return what was written on stderr, but for the offer to install the CA."""
-    return [line for line in agent.errors().splitlines() if "trust install" not in line]
 
 
 def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:
@@ -680,7 +675,7 @@ def test_the_agent_runs_on_without_an_input(tmp_path: Path) -> None:
             pass
         assert (call.status, call.body["code"]) == (409, "user-cancelled")
         assert agent.end() == 0
-        assert len(_complaints(agent)) == 1  # that windows come later
+        assert len(agent.complaints()) == 1  # that windows come later
 
 
 @pytest.mark.pcscd

@@ -18,6 +18,7 @@ from agent.door import LIMIT
 from agent.server import serve
 from agent.service import AgentService
 from agent.settings import Settings
+from agent.ui import Permission
 from cardio.beid.source import BeidCards
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
@@ -88,10 +89,10 @@ async def test_a_request_under_way_outlives_a_crowd(tmp_path: Path) -> None:
     async with agent_over_tls(tmp_path) as (port, ca, person):
         answer = asyncio.Event()
 
-        async def think(_question: object) -> bool:
+        async def think(_question: object) -> Permission:
             person.asked.set()
             await answer.wait()
-            return True
+            return Permission.ONCE
 
         person.consent = think  # type: ignore[method-assign]
         with ask(port, ca, "/v1/identity", {"include": ["identity"]}) as reading:

@@ -99,7 +99,7 @@ def agent(logind: FakeLogind, tmp_path: Path) -> Iterator[Agent]:
         assert logind.asked_saver.wait(SECONDS) or logind.remote
         yield running
         assert program.end() == 0
-        assert program.errors() == ""
+        assert program.complaints() == []
 
 
 @pytest.mark.parametrize("what", ASKED)

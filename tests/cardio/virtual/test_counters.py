@@ -144,7 +144,7 @@ def test_a_damaged_state_ends_the_program(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 1
-    assert f"{file}: damaged" in result.stderr
+    assert f"{file}: it is damaged" in result.stderr
     assert file.read_bytes() == b"{"
 
 
