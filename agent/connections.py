@@ -206,7 +206,7 @@ class Runner(web.AppRunner):
             **options,
         )
         self._answer = answer
-        self._door = Door() if door is None else door
+        self._door = door or Door()
 
     async def listen(
         self, sockets: list[socket.socket], context: ssl.SSLContext | None

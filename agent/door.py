@@ -33,6 +33,7 @@ class _Place:
 
     def __init__(self, accepted: socket.socket) -> None:
         self.accepted = accepted
+        #: Kept here, since the event loop itself does not keep a task alive.
         self.handshake: asyncio.Task[None] | None = None
         self.requests = 0
 
@@ -40,13 +41,8 @@ class _Place:
 class Door:
     """The connections of one endpoint, those idle for longest first."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._places: dict[web.RequestHandler, _Place] = {}
-
-    def __len__(self) -> int:
-        """Return how many are open."""
-        return len(self._places)
 
     @contextmanager
     def working(self, connection: web.RequestHandler) -> Iterator[None]:
@@ -67,7 +63,7 @@ class Door:
         self, connection: web.RequestHandler, accepted: socket.socket
     ) -> _Place | None:
         """Return a place for a new connection, None where each one is at work."""
-        if len(self._places) >= self._limit:
+        if len(self._places) >= LIMIT:
             idle = (
                 found for found, place in self._places.items() if not place.requests
             )
