@@ -14,12 +14,12 @@ _PAUSE_SECONDS = 0.01
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, seconds: float | None = None) -> Iterator[None]:
     """Hold a lock file while the block runs; TimeoutError and other OSErrors.
 
-    Blocks until whoever has it lets go, which takes moments.
+    Blocks for so long until whoever has it lets go; by default what takes moments.
     """
-    deadline = time.monotonic() + _WAIT_SECONDS
+    deadline = time.monotonic() + (_WAIT_SECONDS if seconds is None else seconds)
     while (lock := host.lock(path)) is None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"another program keeps {path}")

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 
 from agent import host
+from agent.exclusive import exclusive
 from agent.trust.store import Store, pem
 
 _log = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 60.0
-_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,12 @@ class Record:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other commands, and the agent, from changing stores; RecordBusy."""
-        deadline = time.monotonic() + _WAIT_SECONDS
-        while (lock := host.lock(self._lock)) is None:
-            if time.monotonic() > deadline:
-                raise RecordBusy
-            time.sleep(_PAUSE_SECONDS)
-        try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(exclusive(self._lock, _WAIT_SECONDS))
+            except TimeoutError:
+                raise RecordBusy from None
             yield
-        finally:
-            lock.close()
 
     def places(self) -> list[Place]:
         """Return every place, the oldest first; a damaged file has none. OSError."""
