@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.trust.runner import Runner, ToolMissing
-from agent.trust.store import StoreUnusable
+from agent.trust.runner import Runner
 
 
 def copying(source: Path, target: Path) -> list[str]:
@@ -21,9 +20,4 @@ def deletion(path: Path) -> list[str]:
 
 def run(runner: Runner, words: Sequence[str]) -> None:
     """Run a command as the administrator; StoreUnusable when it fails."""
-    try:
-        done = runner.run(words, as_root=True)
-    except ToolMissing as error:
-        raise StoreUnusable("trust-no-tool", tool=str(error)) from None
-    if done.code:
-        raise StoreUnusable("trust-failed", reason=done.reason())
+    runner.run(words, as_root=True).check()

@@ -14,8 +14,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from agent.trust.runner import Result, Runner, ToolMissing
-from agent.trust.store import StoreUnusable, as_file, file_name, pem
+from agent.trust.runner import Runner
+from agent.trust.store import as_file, file_name, pem
 
 SECURITY = "/usr/bin/security"
 SYSTEM = Path("/Library/Keychains/System.keychain")
@@ -85,7 +85,7 @@ class Keychain:
     def check(self, ca: x509.Certificate) -> bool:
         """Tell whether macOS trusts the CA for TLS, wherever that is said."""
         with as_file(pem(ca), file_name(ca, ".pem")) as file:
-            return self._run(verification(file)).code == 0
+            return self.runner.run(verification(file)).code == 0
 
     def install(self, ca: x509.Certificate) -> None:
         """Add and trust it; StoreUnusable, also when the person says no."""
@@ -96,7 +96,7 @@ class Keychain:
 
     def remove(self, ca: x509.Certificate) -> None:
         """Take trust and certificate away; StoreUnusable."""
-        listed = self._run(finding(self.file)).output.decode("utf-8", "replace")
+        listed = self.runner.run(finding(self.file)).output.decode("utf-8", "replace")
         if sha1(ca) not in listed.upper():
             return
         with as_file(pem(ca), file_name(ca, ".pem")) as file:
@@ -104,12 +104,4 @@ class Keychain:
         self._change(deletion(ca, self.file))
 
     def _change(self, words: Sequence[str]) -> None:
-        done = self._run(words, as_root=self.system)
-        if done.code:
-            raise StoreUnusable("trust-failed", reason=done.reason())
-
-    def _run(self, words: Sequence[str], *, as_root: bool = False) -> Result:
-        try:
-            return self.runner.run(words, as_root=as_root)
-        except ToolMissing as error:
-            raise StoreUnusable("trust-no-tool", tool=str(error)) from None
+        self.runner.run(words, as_root=self.system).check()

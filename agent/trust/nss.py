@@ -99,15 +99,13 @@ class NssStore:
                 self._run(deletion(self.folder, common_name(ca)))
             if "SEC_ERROR_BAD_PASSWORD" in done.errors:
                 raise StoreUnusable("trust-password")
-            raise StoreUnusable("trust-failed", reason=done.reason())
+            done.check()
 
     def remove(self, ca: x509.Certificate) -> None:
         """Take the CA out, whatever its nickname; StoreUnusable."""
         found = self._find(ca)
         if found is not None:
-            done = self._run(deletion(self.folder, found[0]))
-            if done.code:
-                raise StoreUnusable("trust-failed", reason=done.reason())
+            self._run(deletion(self.folder, found[0])).check()
 
     def _make(self) -> None:
         try:
@@ -115,17 +113,14 @@ class NssStore:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnusable("trust-failed", reason=error.strerror) from None
-        done = self._run(creation(self.folder))
-        if done.code:
-            raise StoreUnusable("trust-failed", reason=done.reason())
+        self._run(creation(self.folder)).check()
 
     def _find(self, ca: x509.Certificate) -> tuple[str, str] | None:
         """Return nickname and trust of the CA: a person may have named it otherwise."""
         if not (self.folder / "cert9.db").exists():
             return None
         listed = self._run(listing(self.folder))
-        if listed.code:
-            raise StoreUnusable("trust-failed", reason=listed.reason())
+        listed.check()
         for name, trust in parse_listing(listed.output.decode("utf-8", "replace")):
             # Firefox keeps hundreds of others there, none of them with trust.
             if (name == common_name(ca) or _TRUSTED in trust) and self._is(name, ca):

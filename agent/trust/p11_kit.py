@@ -13,8 +13,8 @@ from pathlib import Path
 from cryptography import x509
 
 from agent.trust.administrator import run
-from agent.trust.runner import Runner, ToolMissing
-from agent.trust.store import StoreUnusable, as_file, file_name, pem
+from agent.trust.runner import Runner
+from agent.trust.store import as_file, file_name, pem
 
 
 def extraction(target: Path) -> list[str]:
@@ -49,12 +49,7 @@ class P11Kit:
     def check(self, ca: x509.Certificate) -> bool:
         """Tell whether the CA is an anchor; StoreUnusable."""
         with as_file(b"", "anchors.pem") as target:
-            try:
-                done = self.runner.run(extraction(target))
-            except ToolMissing as error:
-                raise StoreUnusable("trust-no-tool", tool=str(error)) from None
-            if done.code:
-                raise StoreUnusable("trust-failed", reason=done.reason())
+            self.runner.run(extraction(target)).check()
             return pem(ca).strip() in target.read_bytes()
 
     def install(self, ca: x509.Certificate) -> None:

@@ -26,14 +26,18 @@ class Result:
     output: bytes = b""
     errors: str = ""
 
-    def reason(self) -> str:
-        """Return the last line that says why it failed."""
-        lines = self.errors.strip().splitlines() or [str(self.code)]
-        return lines[-1].strip()
+    def check(self) -> None:
+        """Raise StoreUnusable for a failure, with the last line that says why."""
+        if self.code:
+            lines = self.errors.strip().splitlines() or [str(self.code)]
+            raise StoreUnusable("trust-failed", reason=lines[-1].strip())
 
 
-class ToolMissing(Exception):
-    """A tool is not installed; its name."""
+class ToolMissing(StoreUnusable):
+    """A tool is not installed."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__("trust-no-tool", tool=tool)
 
 
 class Runner(Protocol):
@@ -42,7 +46,7 @@ class Runner(Protocol):
     def run(
         self, command: Sequence[str], given: bytes = b"", *, as_root: bool = False
     ) -> Result:
-        """Return how it ended; ToolMissing, StoreUnusable."""
+        """Return how it ended; StoreUnusable, of which ToolMissing is one."""
         ...
 
 

@@ -8,14 +8,13 @@ The machine's wants an administrator's command prompt.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from agent.trust.runner import Result, Runner, ToolMissing
-from agent.trust.store import StoreUnusable, as_file, file_name, pem
+from agent.trust.runner import Result, Runner
+from agent.trust.store import as_file, file_name, pem
 
 
 def command(system: bool, *words: str) -> list[str]:
@@ -63,21 +62,12 @@ class WindowsRoot:
         if self.check(ca):
             return
         with as_file(pem(ca), file_name(ca, ".crt")) as file:
-            self._change("-addstore", "Root", str(file))
+            self._run("-addstore", "Root", str(file)).check()
 
     def remove(self, ca: x509.Certificate) -> None:
         """Delete it; StoreUnusable."""
         if self.check(ca):
-            self._change("-delstore", "Root", thumbprint(ca))
-
-    def _change(self, *words: str) -> None:
-        done = self._run(*words)
-        if done.code:
-            raise StoreUnusable("trust-failed", reason=done.reason())
+            self._run("-delstore", "Root", thumbprint(ca)).check()
 
     def _run(self, *words: str) -> Result:
-        line: Sequence[str] = command(self.system, *words)
-        try:
-            return self.runner.run(line, as_root=self.system)
-        except ToolMissing as error:
-            raise StoreUnusable("trust-no-tool", tool=str(error)) from None
+        return self.runner.run(command(self.system, *words), as_root=self.system)
