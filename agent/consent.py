@@ -53,22 +53,22 @@ class Grants:
 
     def lasting(self, origin: str) -> bool:
         """Tell whether the origin has a grant that no card's going ends."""
-        if self.denied(origin):
-            return False
-        listed = self.named(origin) or origin in self._policy().allow
-        return listed or bool(self._own(origin))
+        return not self.denied(origin) and self._lasts(origin)
+
+    def _lasts(self, origin: str) -> bool:
+        return self._listed(origin) or bool(self._own(origin))
+
+    def _listed(self, origin: str) -> bool:
+        """Tell whether command line or policy name the origin."""
+        return self.named(origin) or origin in self._policy().allow
 
     def unasked(self, origin: str, capability: str) -> bool:
         """Tell whether command or policy spare the question about a virtual card."""
         if self.denied(origin):
             return False
-        return (
-            self.named(origin)
-            or origin in self._policy().allow
-            or any(
-                grant.card is None and grant.capability == capability
-                for grant in self._own(origin)
-            )
+        return self._listed(origin) or any(
+            grant.card is None and grant.capability == capability
+            for grant in self._own(origin)
         )
 
     def _own(self, origin: str) -> tuple[Grant, ...]:
@@ -116,7 +116,7 @@ class Grants:
         """Tell whether the origin has any grant, and the policy does not refuse it."""
         if self.denied(origin):
             return False
-        if self.lasting(origin):
+        if self._lasts(origin):
             return True
         _, until = self._once.get(origin, (None, 0.0))
         if self._clock() < until:
