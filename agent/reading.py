@@ -99,13 +99,13 @@ def read_proven(
     data: dict[EF, bytes] = {}
     _recognise(card, chosen)
     for ef in files_of(parts):
-        _take(card, ef, data)
+        take(card, ef, data)
     if EF.IDENTITY_SIGNATURE in data:
         found = rrn_certificate(known.of(EF.RRN, chosen), data)
-        _take(card, EF.RRN, data, found)
+        take(card, EF.RRN, data, found)
         if EF.RRN in data:
             found = issuer(known.of(EF.ROOT, chosen), data[EF.RRN])
-            _take(card, EF.ROOT, data, found)
+            take(card, EF.ROOT, data, found)
     for ef in (EF.ROOT, EF.RRN):  # the root proves the other one
         if ef in data:
             known.learn(ef, data[ef], chosen)
@@ -117,7 +117,7 @@ def _recognise(card: Card, chosen: CardData) -> None:
         raise CardChanged("another card than the one that was chosen")
 
 
-def _take(
+def take(
     card: Card,
     ef: EF,
     data: dict[EF, bytes],

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from agent import chip
+from agent import chip, reading
 from agent.checks import FILES, CardContent, Check, ChipProof, is_valid
 from agent.commands import Failure, Usage, answer, card_source
 from agent.commands.card import choose, explained
@@ -28,11 +28,9 @@ from cardio.card import Card, CardSource
 from cardio.errors import (
     CardUnreadable,
     ChipBlocked,
-    FileAbsent,
-    NoCertificate,
     UnsupportedCard,
 )
-from cardio.files import CERTIFICATES, EF
+from cardio.files import EF
 
 #: No CA file comes near this.
 _MAX_CA_FILE = 1 << 20
@@ -86,11 +84,7 @@ def read(source: CardSource, wanted: str | None) -> CardContent:
         data = card.recognise()
         files: dict[EF, bytes] = {}
         for ef in FILES:
-            read = card.read_certificate if ef in CERTIFICATES else card.read
-            try:
-                files[ef] = read(ef)
-            except (FileAbsent, NoCertificate):
-                continue
+            reading.take(card, ef, files)
         if not chip.possible(data):
             found: ChipProof | str = "chip-unsupported"
         elif EF.BASIC_KEY not in files:
