@@ -157,9 +157,10 @@ class Monitor:
             return known
         found = look_into(self._source, state)
         # One with a Belgian ATR may have refused by a fault of the moment.
-        foreign = isinstance(found.error, UnsupportedCard)
-        foreign = foreign and not looks_belgian(state.atr or b"")
-        lasting = found.error is None or foreign
+        lasting = found.error is None or (
+            isinstance(found.error, UnsupportedCard)
+            and not looks_belgian(state.atr or b"")
+        )
         if lasting and state.atr is not None:
             with self._lock:  # it may have left meanwhile, and nobody would forget it
                 if self._states is None or not stay.ended(self._states):

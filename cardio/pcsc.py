@@ -198,9 +198,17 @@ class _Pads:
     def forget_all_but(self, names: list[str]) -> None:
         """Forget readers that went: another one may come by the same name."""
         with self._lock:
-            for name in {*self.known, *self._asking} - set(names):
-                self.known.pop(name, None)
-                self._asking.pop(name, None)
+            self._forget({*self.known, *self._asking} - set(names))
+
+    def forget(self, gone: set[str]) -> None:
+        """Forget these, which went."""
+        with self._lock:
+            self._forget(gone)
+
+    def _forget(self, gone: set[str]) -> None:
+        for name in gone:
+            self.known.pop(name, None)
+            self._asking.pop(name, None)
 
     def _ask(self, name: str) -> None:
         with contextlib.suppress(ServiceUnavailable), _context() as context:
@@ -394,9 +402,7 @@ class PcscWatch:
         return ()
 
     def _without(self, gone: set[str]) -> tuple[ReaderState, ...]:
-        self._pads.forget_all_but(
-            [name for name in tuple(self._pads.known) if name not in gone]
-        )
+        self._pads.forget(gone)
         return tuple(one for one in self._reported or () if one.name not in gone)
 
     def _block(self) -> set[str]:
@@ -592,6 +598,10 @@ class PcscChannel(Channel):
             code, answer = scard.SCardTransmit(self._card, pci, command)
         finally:
             command[:] = [0] * len(command)
+        return self._answered(code, answer)
+
+    def _answered(self, code: int, answer: list[int]) -> bytes:
+        """Return what the card answered, if it did."""
         self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
         _check(code)
         if len(answer) < _STATUS_WORD and self._goes():
@@ -626,11 +636,7 @@ class PcscChannel(Channel):
         if control is None:
             raise CardUnreadable("this reader has no keys for that")
         code, answer = scard.SCardControl(self._card, control, list(structure))
-        self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
-        _check(code)
-        if len(answer) < _STATUS_WORD and self._goes():
-            raise CardRemoved("the card was pulled out while it answered")
-        return bytes(answer)
+        return self._answered(code, answer)
 
     def _reconnect(self) -> None:
         self._reset_seen = False
