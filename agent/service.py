@@ -92,12 +92,16 @@ class _Operation:
     """One request's use of one card."""
 
     attempt: _Attempt
-    origin: str
     lang: str
     found: Found
     card_data: CardData
     stay: Stay
     reservation: Reservation
+
+    @property
+    def origin(self) -> str:
+        """Who asks."""
+        return self.attempt.origin
 
 
 class AgentService:
@@ -550,7 +554,6 @@ class AgentService:
     async def _card_of(
         self, attempt: _Attempt, reader: str | None, lang: str, *, patient: bool
     ) -> AsyncIterator[_Operation]:
-        origin = attempt.origin
         try:
             async with self.attendance.limit(OPERATION_SECONDS):
                 found = await self._choose(attempt, reader, lang)
@@ -562,7 +565,7 @@ class AgentService:
                     assert found.card is not None  # only such readers are chosen
                     with self._anew_when_changed(stay), _unblocking(found.card):
                         yield _Operation(
-                            attempt, origin, lang, found, found.card, stay, reservation
+                            attempt, lang, found, found.card, stay, reservation
                         )
         except TimeoutError:
             raise Problem("timeout") from None
