@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from agent.texts import text
+from agent.texts import text, tries_left
 from cardio import errors as card
 
 T = TypeVar("T")
@@ -117,9 +117,7 @@ class Problem(Exception):
 
     def title(self, lang: str) -> str:
         """Return the sentence for a person: what happened and what to do next."""
-        tries = self.tries_left
-        known = text("tries-unknown", lang) if tries is None else tries
-        return text(self.sentence, lang, tries=known)
+        return text(self.sentence, lang, tries=tries_left(self.tries_left, lang))
 
     def to_json(self, lang: str) -> dict[str, object]:
         """Return the body of the answer."""

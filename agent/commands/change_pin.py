@@ -17,7 +17,7 @@ from agent import host
 from agent.commands import Failure, answer, card_source, say
 from agent.commands.card import choose, explained
 from agent.inspection import on_card
-from agent.texts import text
+from agent.texts import text, tries_left
 from agent.ui import Cancelled, PinChange, Unavailable
 from agent.ui.terminal import TerminalInterface
 from agent.unblocking import blocked_key
@@ -133,8 +133,7 @@ def _change(source: CardSource, card: _Card, pins: Pins, lang: str) -> None:
         except PinBlocked:
             raise Failure(blocked_key(card.applet)) from None
         except PinIncorrect as error:
-            known = error.tries_left
-            tries = text("tries-unknown", lang) if known is None else known
+            tries = tries_left(error.tries_left, lang)
             raise Failure("cli-old-pin-wrong", tries=tries) from None
         except _BREAKS:
             raise Failure("cli-change-broken-off") from None

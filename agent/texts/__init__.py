@@ -20,3 +20,8 @@ def text(key: str, lang: str, **values: object) -> str:
     """Return a sentence; English where the language is not one of ours."""
     chosen = catalogue(lang if lang in LANGUAGES else "en")
     return chosen[key].format_map(values)
+
+
+def tries_left(tries: int | None, lang: str) -> object:
+    """Return a number of tries, None for an unknown one, as a sentence has it."""
+    return text("tries-unknown", lang) if tries is None else tries

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from agent.texts import text
+from agent.texts import text, tries_left
 from agent.ui import (
     Cancelled,
     Choice,
@@ -104,7 +104,7 @@ class TerminalInterface:
             question.lang,
             virtual=_virtual(question),
             site=site_name(question.site),
-            tries=_tries(question),
+            tries=tries_left(question.tries_left, question.lang),
         )
 
     # --- changing the PIN ------------------------------------------------------------
@@ -157,7 +157,7 @@ class TerminalInterface:
             question.lang,
             virtual=_virtual(question),
             reader=quoted(question.reader),
-            tries=_tries(question),
+            tries=tries_left(question.tries_left, question.lang),
         )
 
     async def _pin(self, lang: str, words: str) -> Pin:
@@ -369,11 +369,6 @@ def _virtual(question: Consent | Login | PinChange | Choice) -> str:
 
 def _last(known: str, unknown: str, question: Login | PinChange) -> str:
     return unknown if question.tries_left is None else known
-
-
-def _tries(question: Login | PinChange) -> object:
-    tries = question.tries_left
-    return text("tries-unknown", question.lang) if tries is None else tries
 
 
 def _write(words: str) -> None:
