@@ -129,6 +129,15 @@ def wipe_private(path: Path) -> None:
 
 def _open_private(path: Path, flags: int, mode: str) -> IO[bytes]:
     """Open a file of ours; PermissionError for a link or one that others can reach."""
+    descriptor, status = _open_plain(path, flags)
+    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        os.close(descriptor)
+        raise PermissionError(f"{path} can be read by others; remove it")
+    return os.fdopen(descriptor, mode)
+
+
+def _open_plain(path: Path, flags: int) -> tuple[int, os.stat_result]:
+    """Open a file and look at it; PermissionError for what is a link, or no file."""
     # Without O_NONBLOCK a named pipe in its place would be waited for.
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -143,10 +152,7 @@ def _open_private(path: Path, flags: int, mode: str) -> IO[bytes]:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise PermissionError(f"{path} is no file; remove it")
-    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
-        os.close(descriptor)
-        raise PermissionError(f"{path} can be read by others; remove it")
-    return os.fdopen(descriptor, mode)
+    return descriptor, status
 
 
 def read_administered(path: Path) -> bytes:
@@ -158,15 +164,8 @@ def read_administered(path: Path) -> bytes:
         shared = status.st_mode & stat.S_ISVTX
         if not stat.S_ISDIR(status.st_mode) or not _administered(status, shared=shared):
             raise PermissionError(f"others can write to {folder}")
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise PermissionError(f"{path} is a link") from None
-        raise
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or not _administered(status):
+    descriptor, status = _open_plain(path, os.O_RDONLY)
+    if not _administered(status):
         os.close(descriptor)
         raise PermissionError(f"others can write {path}")
     with os.fdopen(descriptor, "rb") as file:
