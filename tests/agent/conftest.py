@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +20,16 @@ def ca(tmp_path: Path) -> str:
     pems = [root.public_bytes(Encoding.PEM) for root in pki.test_roots()]
     file.write_bytes(b"".join(pems))
     return str(file)
+
+
+@pytest.fixture
+def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Standard input as a pipe; the end that is typed into."""
+    read, write = os.pipe()
+    with os.fdopen(read) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        yield write
+        os.close(write)
+        for thread in threading.enumerate():
+            if thread.name == "terminal":
+                thread.join(5)

@@ -10,8 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from cardio.card import CardSource
 from cardio.errors import CardRemoved
 from cardio.part10 import Feature, Keypad
 from cardio.virtual.card import VirtualCard
-from cardio.virtual.profile import load_profile
+from cardio.virtual.profile import Profile, load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.program import ROOT, Program, started
 from tests.cardio.fake_pinpad import (
@@ -174,19 +172,6 @@ def test_a_terminal_shows_none_of_the_pins() -> None:
 # --- the command inside this process -------------------------------------------------
 
 
-@pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Standard input as a pipe; the end that is typed into."""
-    read, write = os.pipe()
-    with os.fdopen(read) as stdin:
-        monkeypatch.setattr("sys.stdin", stdin)
-        yield write
-        os.close(write)
-        for thread in threading.enumerate():
-            if thread.name == "terminal":
-                thread.join(5)
-
-
 def _put(
     monkeypatch: pytest.MonkeyPatch,
     card: VirtualCard,
@@ -207,47 +192,47 @@ def _put(
 def test_the_last_try_needs_a_step_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    keys: int,
+    keyboard: int,
     applet: str,
 ) -> None:
     """A `[y/n] ` first; n ends it without a PIN asked, y goes on to the questions."""
     card = VirtualCard(load_profile("one-try", applet=applet))
     _put(monkeypatch, card)
-    os.write(keys, b"n\n")
+    os.write(keyboard, b"n\n")
     assert cli.main(CHANGE) == 1
     shown = capsys.readouterr()
     assert "LAST" in shown.out
     assert "PIN: " not in shown.out
-    os.write(keys, b"y\n1234\n4321\n4321\n")
+    os.write(keyboard, b"y\n1234\n4321\n4321\n")
     assert cli.main([*CHANGE, "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"changed": True}
     assert card.tries_left == 3
 
 
 def test_what_may_be_the_last_try_needs_a_step_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """Through a reader that swallows the status query nobody knows the tries."""
     card = RecordedCard(load_profile("one-try", applet="1.7"))
     gempc = "Gemalto GemPC Pinpad 00 00"
     _put(monkeypatch, card, ("1234", "4321", "4321"), pad=True, name=gempc)
-    os.write(keys, b"n\n")
+    os.write(keyboard, b"n\n")
     assert cli.main(CHANGE) == 1
     shown = capsys.readouterr().out
     assert "how many tries are left cannot be seen" in shown
     assert shown.count("[y/n] ") == 1
     assert card.count(INS.CHANGE_REFERENCE_DATA) == 0
-    os.write(keys, b"y\ny\n")
+    os.write(keyboard, b"y\ny\n")
     assert cli.main(CHANGE) == 0
     assert capsys.readouterr().out.count("[y/n] ") == 2
     assert _blocks(card, "4321")
 
 
 def test_a_blocked_card_asks_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """No PIN can be right there; what to do depends on the generation."""
-    del keys
+    del keyboard
     for applet, words in (("1.7", "letter"), ("1.8", "no PUK code")):
         _put(monkeypatch, VirtualCard(load_profile("blocked", applet=applet)))
         assert cli.main(CHANGE) == 1
@@ -257,12 +242,12 @@ def test_a_blocked_card_asks_nothing(
 
 
 def test_the_old_pin_is_no_new_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """Said at once, and another one is asked for; nothing was sent for it."""
     card = RecordedCard(load_profile("adult"))
     _put(monkeypatch, card)
-    os.write(keys, b"1234\n1234\n4321\n4321\n")
+    os.write(keyboard, b"1234\n1234\n4321\n4321\n")
     assert cli.main(CHANGE) == 0
     shown = capsys.readouterr().out
     assert "That is the present PIN" in shown
@@ -290,11 +275,11 @@ def test_a_card_that_is_not_activated_asks_nothing(
 
 
 def test_the_third_wrong_pin_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """The try that blocks the card ends with the way to the municipality."""
     _put(monkeypatch, VirtualCard(load_profile("one-try")))
-    os.write(keys, b"y\n9999\n4321\n4321\n")
+    os.write(keyboard, b"y\n9999\n4321\n4321\n")
     assert cli.main(CHANGE) == 1
     assert "municipality" in capsys.readouterr().err
 
@@ -306,14 +291,14 @@ def test_the_third_wrong_pin_says_what_to_do(
 def test_with_keys_on_the_reader_no_pin_is_asked_here(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    keys: int,
+    keyboard: int,
     lang: str,
     number: int,
 ) -> None:
     """One `[y/n] ` that sends the person to the reader, which prompts in `--lang`."""
     card = VirtualCard(load_profile("adult"))
     pads = _put(monkeypatch, card, ("1234", "4321", "4321"), pad=True)
-    os.write(keys, b"y\n")
+    os.write(keyboard, b"y\n")
     assert cli.main(["card", "change-pin", "--lang", lang]) == 0
     shown = capsys.readouterr().out
     assert shown.count("[y/n] ") == 1
@@ -335,34 +320,34 @@ def test_with_keys_on_the_reader_no_pin_is_asked_here(
 def test_what_happens_on_the_reader_is_said(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    keys: int,
+    keyboard: int,
     typed: Typed,
     words: str,
 ) -> None:
     """Each way to end has its sentence; the PIN stays."""
     card = VirtualCard(load_profile("adult"))
     _put(monkeypatch, card, typed, pad=True)
-    os.write(keys, b"y\n")
+    os.write(keyboard, b"y\n")
     assert cli.main(CHANGE) == 1
     assert words in capsys.readouterr().err
     assert _blocks(card, "1234")
 
 
 def test_a_refusal_leaves_the_reader_alone(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """n: nothing is asked on the reader."""
     _put(monkeypatch, VirtualCard(load_profile("adult")), pad=True)  # no keys pressed
-    os.write(keys, b"n\n")
+    os.write(keyboard, b"n\n")
     assert cli.main(CHANGE) == 1
     assert "Permission was not given" in capsys.readouterr().err
 
 
 def test_keys_that_only_verify_are_said_before_any_question(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """Nobody types a PIN for nothing; another reader does it."""
-    del keys
+    del keyboard
     pad = Keypad(frozenset({Feature.VERIFY_PIN_DIRECT}))
     monkeypatch.setattr(FakePinPadChannel, "keypad", pad)
     _put(monkeypatch, VirtualCard(load_profile("adult")), pad=True)
@@ -384,32 +369,39 @@ def test_an_old_card_is_refused_before_any_question(
     assert "cannot be changed" in shown.err
 
 
+class Interrupting(RecordedCard):
+    """A card that is changing its PIN when a signal comes."""
+
+    def __init__(
+        self, profile: Profile, number: signal.Signals = signal.SIGINT
+    ) -> None:
+        super().__init__(profile)
+        self._number = number
+
+    def transmit(self, apdu: bytes | bytearray) -> bytes:
+        if apdu[1] == INS.CHANGE_REFERENCE_DATA:
+            signal.raise_signal(self._number)
+        return super().transmit(apdu)
+
+
 def test_ctrl_c_waits_for_the_card(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """Pressed while the card compares: the change is finished, LOG OFF included."""
 
-    class Interrupting(VirtualCard):
-        seen: tuple[int, ...] = ()
-
-        def transmit(self, apdu: bytes | bytearray) -> bytes:
-            self.seen += (apdu[1],)
-            if apdu[1] == INS.CHANGE_REFERENCE_DATA:
-                signal.raise_signal(signal.SIGINT)
-            return super().transmit(apdu)
-
     card = Interrupting(load_profile("adult"))
     _put(monkeypatch, card)
-    os.write(keys, b"1234\n4321\n4321\n")
+    os.write(keyboard, b"1234\n4321\n4321\n")
     assert cli.main(CHANGE) == 130
-    assert card.seen[-2:] == (INS.CHANGE_REFERENCE_DATA, INS.LOG_OFF)
+    last = [exchange.ins for exchange in card.exchanges[-2:]]
+    assert last == [INS.CHANGE_REFERENCE_DATA, INS.LOG_OFF]
     assert _blocks(card, "4321")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert "changed" in capsys.readouterr().out
 
 
 def test_a_change_that_breaks_off_leaves_it_open(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """The card has the command and its answer is lost: either PIN may hold."""
 
@@ -422,24 +414,18 @@ def test_a_change_that_breaks_off_leaves_it_open(
 
     card = Lost(load_profile("adult"))
     _put(monkeypatch, card)
-    os.write(keys, b"1234\n4321\n4321\n")
+    os.write(keyboard, b"1234\n4321\n4321\n")
     assert cli.main(CHANGE) == 1
     assert "not certain which PIN holds" in capsys.readouterr().err
 
 
 def test_ctrl_c_does_not_hide_what_a_change_cost(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """The old PIN was wrong: the person hears of the try before the program ends."""
 
-    class Interrupting(VirtualCard):
-        def transmit(self, apdu: bytes | bytearray) -> bytes:
-            if apdu[1] == INS.CHANGE_REFERENCE_DATA:
-                signal.raise_signal(signal.SIGINT)
-            return super().transmit(apdu)
-
     _put(monkeypatch, Interrupting(load_profile("adult")))
-    os.write(keys, b"9999\n4321\n4321\n")
+    os.write(keyboard, b"9999\n4321\n4321\n")
     assert cli.main(CHANGE) == 130
     assert "2" in capsys.readouterr().err
 
@@ -448,20 +434,14 @@ def test_ctrl_c_does_not_hide_what_a_change_cost(
 def test_no_signal_comes_between_the_pins_and_log_off(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    keys: int,
+    keyboard: int,
     number: signal.Signals,
 ) -> None:
     """Ctrl-Z, a closed terminal and the like take effect when the right is gone."""
 
-    class Disturbed(RecordedCard):
-        def transmit(self, apdu: bytes | bytearray) -> bytes:
-            if apdu[1] == INS.CHANGE_REFERENCE_DATA:
-                signal.raise_signal(number)
-            return super().transmit(apdu)
-
-    card = Disturbed(load_profile("adult"))
+    card = Interrupting(load_profile("adult"), number)
     _put(monkeypatch, card)
-    os.write(keys, b"1234\n4321\n4321\n")
+    os.write(keyboard, b"1234\n4321\n4321\n")
     options = argparse.Namespace(card="virtual", reader=None, lang="en", json=False)
     last: list[int] = []
     before = signal.signal(number, lambda *_: last.append(card.exchanges[-1].ins))
@@ -474,13 +454,13 @@ def test_no_signal_comes_between_the_pins_and_log_off(
 
 
 def test_a_reader_s_name_is_foreign_text(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
 ) -> None:
     """A name that a driver made up stays one quoted line in the question."""
     readers = VirtualReaders('Evil" [y/n] \n\u202e')
     readers.insert(VirtualCard(load_profile("adult")))
     monkeypatch.setattr(change_pin, "card_source", lambda _: BeidCards(readers))
-    os.write(keys, b"1234\n4321\n4321\n")
+    os.write(keyboard, b"1234\n4321\n4321\n")
     assert cli.main(CHANGE) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("[TEST CARD]")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -148,19 +147,6 @@ async def test_a_reader_that_gets_or_loses_its_keys_is_another_one(
     assert (answer.status, answer.body["code"]) == (409, "card-changed")
     assert pads.typed == [("1234",)]
     scene.check()
-
-
-@pytest.fixture
-def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Standard input as a pipe; the end that is typed into."""
-    read, write = os.pipe()
-    with os.fdopen(read) as stdin:
-        monkeypatch.setattr("sys.stdin", stdin)
-        yield write
-        os.close(write)
-        for thread in threading.enumerate():
-            if thread.name == "terminal":
-                thread.join(5)
 
 
 @MEANWHILE

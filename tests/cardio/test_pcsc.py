@@ -41,53 +41,12 @@ from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.vpcd import insert_into_vpcd
 from tests.cardio.fake_pinpad import fill, read_order
+from tests.cardio.watching import watching
 from tests.rig.pcscd import Pcscd
 
 pcsc = pytest.importorskip("cardio.pcsc", reason="pyscard is not installed")
 
 pytestmark = pytest.mark.pcscd
-
-
-class Watching:
-    """A watch in a thread of its own, whose reports can be awaited."""
-
-    def __init__(self) -> None:
-        self.watch = pcsc.PcscReaders().watch()
-        self.reports: list[tuple[ReaderState, ...] | None] = []
-        self._news = threading.Condition()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        while True:
-            report = self.watch.wait()
-            with self._news:
-                self.reports.append(report)
-                self._news.notify_all()
-            if report is None:
-                return
-
-    def expect(self, count: int) -> tuple[ReaderState, ...] | None:
-        """Wait for report number `count` (from 1) and return it."""
-        with self._news:
-            assert self._news.wait_for(lambda: len(self.reports) >= count, 10)
-            return self.reports[count - 1]
-
-    def stop(self) -> None:
-        """Cancel, and see that the thread ends."""
-        self.watch.cancel()
-        self.thread.join(10)
-        assert not self.thread.is_alive()
-
-
-@contextmanager
-def watching() -> Iterator[Watching]:
-    """Watch while the block runs."""
-    watcher = Watching()
-    try:
-        yield watcher
-    finally:
-        watcher.stop()
 
 
 def _atr(report: tuple[ReaderState, ...] | None, name: str) -> bytes | None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from cardio import apdu
 from cardio.errors import CardReset, ServiceUnavailable
 from cardio.files import ATR_1_8
-from cardio.readers import ReaderState
 from tests.cardio.fake_winscard import (
     AWAY,
     EMPTY,
     PNP,
     PRESENT,
-    SECONDS,
     FakeWinscard,
     inserted,
 )
+from tests.cardio.watching import watching
 
 pcsc = pytest.importorskip("cardio.pcsc", reason="pyscard is not installed")
 scard = pcsc.scard
@@ -49,53 +45,6 @@ def winscard(monkeypatch: pytest.MonkeyPatch) -> FakeWinscard:
     return FakeWinscard(monkeypatch, {"A": inserted(1), "B": (EMPTY, b"")})
 
 
-class Reports:
-    """What a watch says, one report after the other."""
-
-    def __init__(self) -> None:
-        self.watch = pcsc.PcscReaders().watch()
-        self._all: list[tuple[ReaderState, ...] | None] = []
-        self._news = threading.Condition()
-        self._taken = 0
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        while True:
-            report = self.watch.wait()
-            with self._news:
-                self._all.append(report)
-                self._news.notify_all()
-            if report is None:
-                return
-
-    def next(self) -> dict[str, bytes | None]:
-        """Wait for the next report; return names and answers to reset."""
-        with self._news:
-            assert self._news.wait_for(lambda: len(self._all) > self._taken, SECONDS)
-            report = self._all[self._taken]
-            self._taken += 1
-        assert report is not None
-        return {state.name: state.atr for state in report}
-
-    def nothing_more(self) -> bool:
-        """Tell whether there was no report that was not taken."""
-        with self._news:
-            return len(self._all) == self._taken
-
-
-@contextmanager
-def watched() -> Iterator[Reports]:
-    """Watch while the block runs; it ends when told to."""
-    reports = Reports()
-    try:
-        yield reports
-    finally:
-        reports.watch.cancel()
-        reports.thread.join(SECONDS)
-        assert not reports.thread.is_alive()
-
-
 BOTH = {"A": ATR_1_8, "B": None}
 
 
@@ -105,7 +54,7 @@ def test_a_watch_goes_on_after_a_loss(
     winscard: FakeWinscard, loss: int, sign: int
 ) -> None:
     """No readers, which ends every card's stay, then at once all of them anew."""
-    with watched() as reports:
+    with watching() as reports:
         assert reports.next() == BOTH
         winscard.wake_with((loss & 0xFFFFFFFF) - (sign if loss > 0xFFFF else 0))
         assert reports.next() == {}
@@ -123,7 +72,7 @@ def test_a_service_that_stays_away_is_looked_for_now_and_then(
     """Each look is one call; nothing is said until it is there."""
     assert pcsc._LOOK_SECONDS == 5
     monkeypatch.setattr(pcsc, "_LOOK_SECONDS", 0.2)
-    with watched() as reports:
+    with watching() as reports:
         reports.next()
         winscard.codes["establish"].extend([scard.SCARD_E_NO_SERVICE] * 4)
         began = time.monotonic()
@@ -141,7 +90,7 @@ def test_a_service_that_fails_again_and_again_is_not_run_after(
 ) -> None:
     """Only the first loss in a while is followed by a look at once."""
     monkeypatch.setattr(pcsc, "_LOOK_SECONDS", 0.5)
-    with watched() as reports:
+    with watching() as reports:
         reports.next()
         for _ in range(3):
             winscard.wake_with(scard.SCARD_F_INTERNAL_ERROR)
@@ -154,7 +103,7 @@ def test_a_service_that_fails_again_and_again_is_not_run_after(
 
 def test_the_last_reader_goes_and_one_comes(winscard: FakeWinscard) -> None:
     """No readers available is no loss: the same context, the same wait."""
-    with watched() as reports:
+    with watching() as reports:
         assert reports.next() == BOTH
         kept = dict(winscard.readers)
         winscard.readers.clear()
@@ -170,7 +119,7 @@ def test_the_last_reader_goes_and_one_comes(winscard: FakeWinscard) -> None:
 
 def test_a_reader_that_is_back_at_once_was_away(winscard: FakeWinscard) -> None:
     """As after a sleep: the same name, the same count, another card perhaps."""
-    with watched() as reports:
+    with watching() as reports:
         assert reports.next() == BOTH
         winscard.wake(gone={"A"})
         assert reports.next() == {"B": None}
@@ -180,7 +129,7 @@ def test_a_reader_that_is_back_at_once_was_away(winscard: FakeWinscard) -> None:
 def test_a_reader_away_among_others_is_told_once(winscard: FakeWinscard) -> None:
     """What happens in another reader does not make it go again."""
     winscard.readers["A"] = AWAY, b""
-    with watched() as reports:
+    with watching() as reports:
         assert reports.next() == {"A": None, "B": None}
         winscard.readers["B"] = inserted(1)
         winscard.wake()
@@ -195,7 +144,7 @@ def test_a_reader_that_goes_during_a_look_ends_no_other_stay(
     winscard: FakeWinscard, call: str, code: int
 ) -> None:
     """Both ways to look do it again."""
-    with watched() as reports:
+    with watching() as reports:
         assert reports.next() == BOTH
         winscard.codes[call].append(code)
         winscard.readers["B"] = inserted(1)
@@ -210,7 +159,7 @@ def test_a_session_that_tells_of_no_new_readers_is_watched_all_the_same(
 ) -> None:
     """Where the pseudo-reader is unknown, a wait ends after a while to look."""
     winscard.pnp = False
-    with watched() as reports:
+    with watching() as reports:
         while not (report := reports.next()):
             pass
         assert report == BOTH
@@ -222,7 +171,7 @@ def test_a_session_that_tells_of_no_new_readers_is_watched_all_the_same(
 
 def test_a_reader_that_cries_wolf_costs_little(winscard: FakeWinscard) -> None:
     """Waits that end at once with nothing new are spread out."""
-    with watched() as reports:
+    with watching() as reports:
         reports.next()
         for _ in range(1000):
             winscard.wake()
@@ -316,7 +265,7 @@ def test_a_name_that_pyscard_cannot_take_stops_no_other_reader(
         winscard.readers[name] = EMPTY, b""
     names = [state.name for state in pcsc.PcscReaders().readers()]
     assert names == ["A", "B", "\x1b[31m"]
-    with watched() as reports:
+    with watching() as reports:
         assert reports.next() == {**BOTH, "\x1b[31m": None}
 
 
@@ -330,7 +279,7 @@ def test_a_name_that_is_no_text_is_survived(
     def broken(*_: object) -> object:
         raise SystemError("returned a result with an exception set")
 
-    with watched() as reports:
+    with watching() as reports:
         assert reports.next() == BOTH
         monkeypatch.setattr(scard, "SCardListReaders", broken)
         winscard.wake()

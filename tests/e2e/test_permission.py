@@ -55,6 +55,17 @@ async def _opened(
         assert problems == []
 
 
+@asynccontextmanager
+async def _on_screen(folder: Path) -> AsyncIterator[tuple[Stage, Screen, Page]]:
+    """Show the portal where Chromium's own question can be answered by keys."""
+    async with (
+        stage(folder) as running,
+        virtual_screen() as screen,
+        _opened(running, screen=screen) as page,
+    ):
+        yield running, screen, page
+
+
 async def _click(page: Page, name: str = "Aanmelden met eID") -> None:
     await page.get_by_role("button", name=name, exact=True).click()
 
@@ -69,11 +80,7 @@ async def _picture(page: Page) -> tuple[bool, str]:
 @needs_screen
 async def test_while_the_browser_asks_nothing_reaches_the_agent(tmp_path: Path) -> None:
     """The page shows where to look after a second; Allow leads on to the data."""
-    async with (
-        stage(tmp_path) as running,
-        virtual_screen() as screen,
-        _opened(running, screen=screen) as page,
-    ):
+    async with _on_screen(tmp_path) as (running, screen, page):
         await _click(page)
         await state(page, "asked", "permission-asked")
         assert running.connections > 0
@@ -96,11 +103,7 @@ async def test_a_refusal_reaches_the_page_and_not_the_agent(tmp_path: Path) -> N
     Then the person lets the site in after all (set through CDP, in place of the
     browser's settings), and the page goes on by itself.
     """
-    async with (
-        stage(tmp_path) as running,
-        virtual_screen() as screen,
-        _opened(running, screen=screen) as page,
-    ):
+    async with _on_screen(tmp_path) as (running, screen, page):
         await _click(page)
         await state(page, "asked", "permission-asked")
         await screen.press(*BLOCK)
@@ -121,11 +124,7 @@ async def test_a_refusal_reaches_the_page_and_not_the_agent(tmp_path: Path) -> N
 @needs_screen
 async def test_a_question_closed_three_times_becomes_a_refusal(tmp_path: Path) -> None:
     """Each click asks once; nothing is tried again in between, nothing reaches us."""
-    async with (
-        stage(tmp_path) as running,
-        virtual_screen() as screen,
-        _opened(running, screen=screen) as page,
-    ):
+    async with _on_screen(tmp_path) as (running, screen, page):
         await _click(page)
         for code in ("permission-dismissed", "permission-dismissed", None):
             await state(page, "asked", "permission-asked")
@@ -145,11 +144,7 @@ async def test_a_connection_that_the_agent_gave_up_costs_no_second_click(
     tmp_path: Path,
 ) -> None:
     """A person may read the question for longer than the agent waits for a request."""
-    async with (
-        stage(tmp_path) as running,
-        virtual_screen() as screen,
-        _opened(running, screen=screen) as page,
-    ):
+    async with _on_screen(tmp_path) as (running, screen, page):
         await _click(page)
         await state(page, "asked", "permission-asked")
         await running.drop_connections()
@@ -161,11 +156,7 @@ async def test_a_connection_that_the_agent_gave_up_costs_no_second_click(
 @needs_screen
 async def test_the_way_is_named_when_no_agent_is_there(tmp_path: Path) -> None:
     """Chromium asks all the same; the page says that the agent does not answer."""
-    async with (
-        stage(tmp_path) as running,
-        virtual_screen() as screen,
-        _opened(running, screen=screen) as page,
-    ):
+    async with _on_screen(tmp_path) as (running, _, page):
         await running.listening.close()
         await _click(page)
         await state(page, "error", "agent-unavailable")
