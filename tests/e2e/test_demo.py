@@ -65,6 +65,7 @@ async def test_a_wrong_pin_is_one_request_and_one_try() -> None:
         assert "2" in question
         await visitor.demo.program.answer("1234")
         assert (await visitor.demo.program.question()).endswith("[y/n] ")
+        await visitor.state("waiting")  # the browser has told of its requests by then
         assert visitor.posts().count("POST /v1/authenticate") == 2
 
 
