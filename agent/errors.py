@@ -72,6 +72,8 @@ _CODES: tuple[tuple[type[card.CardError], str], ...] = (
 
 #: The sentence of `unsupported-card` where the PKCS#11 module is in the way.
 MODULE_LACKS = "module-lacks"
+#: The sentence of `pin-incorrect` where the next wrong PIN blocks.
+LAST_TRY_LEFT = "pin-incorrect-last"
 
 
 class Problem(Exception):
@@ -113,6 +115,8 @@ class Problem(Exception):
         detail = error.reason if isinstance(error, card.UnsupportedCard) else ""
         # Neither does the module's path; that another card will not help is said.
         sentence = MODULE_LACKS if isinstance(error, card.ModuleLacks) else None
+        if tries == 1:
+            sentence = LAST_TRY_LEFT
         return cls(code, detail, tries_left=tries, sentence=sentence)
 
     def title(self, lang: str) -> str:

@@ -22,7 +22,7 @@ from agent import chip, host, reading, token
 from agent.ahead import ReadAhead
 from agent.attendance import Attendance
 from agent.consent import Grants
-from agent.errors import MODULE_LACKS, Problem, as_problem
+from agent.errors import MODULE_LACKS, STATUS, Problem, as_problem
 from agent.events import (
     IDLE_SECONDS,
     Audience,
@@ -44,6 +44,7 @@ from agent.questions import Questions
 from agent.readers import Readers, card_state
 from agent.reading import LoginCertificates, Progress
 from agent.settings import Settings
+from agent.texts import text
 from agent.ui import (
     AlwaysUsed,
     Choice,
@@ -71,6 +72,8 @@ _log = logging.getLogger(__name__)
 FEATURES = ("authenticate", "chip", "events", "identity")
 OPERATION_SECONDS = 240.0
 _CLOSING_SECONDS = 10.0
+#: What ends a question other than the person's answer.
+_ENDINGS = frozenset({"card-removed", "card-changed", "timeout"})
 _NOT_ASKED = (
     "nobody was asked by this call: it is open to a site after an identity request or a"
     " login that the person agreed to, until the card goes or ten minutes are over"
@@ -370,7 +373,15 @@ class AgentService:
             if tries == 0:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            pin = await self._pin(operation, ready.entry, tries)
+            question = Login(
+                origin,
+                tries,
+                lang,
+                self._readers.is_virtual(operation.found),
+                self._marks(origin),
+            )
+            with self._telling(operation, question, _ENDINGS):
+                pin = await self._pin(operation, ready.entry, question)
             self._limits.agreed(origin)
             expected = Expected(chosen.chip_serial, ready.status.tries_left)
 
@@ -399,10 +410,19 @@ class AgentService:
                         held_or_read = reading.read_login(card, chosen, self._known)
                     return signature, held_or_read
 
-            signature, certificates = await operation.reservation.run(
-                lambda: as_problem(sign)
-            )
-            _check_validity(certificates.holder)
+            def sign_or_tell() -> tuple[bytes, LoginCertificates]:
+                # Here, since nobody may wait any more, and a try may be spent.
+                with self._telling_soon(operation, question):
+                    return as_problem(sign)
+
+            try:
+                signature, certificates = await operation.reservation.run(sign_or_tell)
+            except asyncio.CancelledError:
+                self._ui.login_over(question, text("login-unwanted", lang))
+                raise
+            with self._telling(operation, question):
+                _check_validity(certificates.holder)
+            self._ui.login_over(question, None)
             self._grants.allow_once(origin, operation.stay)
             return token.build(
                 certificates.holder,
@@ -436,22 +456,42 @@ class AgentService:
             raise
         self._monitor.note_tries(stay, None)
 
+    @contextmanager
+    def _telling(
+        self,
+        operation: _Operation,
+        question: Login,
+        codes: frozenset[str] = frozenset(STATUS),
+    ) -> Iterator[None]:
+        """Show the person why a login failed, where that has one of these codes."""
+        try:
+            with _unblocking(operation.card_data):
+                yield
+        except Problem as problem:
+            if problem.code in codes:
+                self._ui.login_over(question, problem.title(question.lang))
+            raise
+
+    @contextmanager
+    def _telling_soon(self, operation: _Operation, question: Login) -> Iterator[None]:
+        """The same from another thread."""
+        try:
+            with _unblocking(operation.card_data):
+                yield
+        except Problem as problem:
+            reason = problem.title(question.lang)
+            with contextlib.suppress(RuntimeError):  # the agent ends
+                self._loop.call_soon_threadsafe(self._ui.login_over, question, reason)
+            raise
+
     async def _pin(
-        self, operation: _Operation, entry: PinEntry, tries: int | None
+        self, operation: _Operation, entry: PinEntry, question: Login
     ) -> Pin | None:
         """Ask the PIN; None where the person types it elsewhere, on the reader say.
 
         The last try, and one that may be the last, has a question of its own before.
         """
-        origin = operation.origin
-        question = Login(
-            origin,
-            tries,
-            operation.lang,
-            self._readers.is_virtual(operation.found),
-            self._marks(origin),
-        )
-        if tries in (None, 1) and not await self._pose(
+        if question.tries_left in (None, 1) and not await self._pose(
             operation, self._ui.last_try(question)
         ):
             raise Problem("user-denied")

@@ -123,25 +123,25 @@ def _content(reader: Found, lang: str) -> str:
     return text(key, lang)
 
 
-def choose(source: CardSource, wanted: str | None) -> str:
+def choose(source: CardSource, wanted: str | None) -> ReaderState:
     """Return the reader to use: the one named, or the only one with a Belgian card.
 
     Raises NoReader, SeveralReaders, and what `usable` does; Failure for a wrong name.
     """
     states = source.readers()
     if wanted is not None:
-        return _named(states, wanted).name
+        return _named(states, wanted)
     if not states:
         raise NoReader
     filled = [state for state in states if state.atr is not None]
     if not filled:
         raise NoCard
     if len(filled) == 1:
-        return filled[0].name
+        return filled[0]
     found = usable(look_into_all(source))
     if len(found) > 1:
         raise SeveralReaders(tuple(reader.state.name for reader in found))
-    return found[0].state.name
+    return found[0].state
 
 
 def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
@@ -158,7 +158,7 @@ def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
 def _read(options: argparse.Namespace, source: CardSource) -> int:
     if options.photo is not None and options.photo.exists():
         raise Failure("cli-file-exists", path=options.photo)  # before the slow reading
-    name = choose(source, options.reader)
+    name = choose(source, options.reader).name
     wants_photo = options.json or options.photo is not None  # nobody sees it otherwise
 
     def work(card: Card) -> tuple[str, bytes | None, bytes | None, bytes | None]:
@@ -210,7 +210,7 @@ def _show(result: dict[str, object], lang: str) -> None:
 
 
 def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
-    name = choose(source, options.reader)
+    name = choose(source, options.reader).name
 
     def work(card: Card) -> tuple[str, PinStatus]:
         return card.recognise().applet, card.pin_status()

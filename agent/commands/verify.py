@@ -93,7 +93,7 @@ def read(source: CardSource, wanted: str | None) -> CardContent:
             found = _ask_chip(card, question, digest)
         return CardContent(data.applet, data.chip_serial, files, found)
 
-    return on_card(source, choose(source, wanted), work)
+    return on_card(source, choose(source, wanted).name, work)
 
 
 def _ask_chip(card: Card, question: chip.Question, digest: bytes) -> ChipProof | str:

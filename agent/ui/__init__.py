@@ -119,5 +119,11 @@ class UserInterface(Protocol):
     async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
         """Return whether the person goes on to type the PIN where `entry` says."""
 
+    def login_over(self, question: Login, reason: str | None) -> None:
+        """Show at once what became of a login, without waiting for anybody.
+
+        `reason` is the sentence that says why it failed, None for one that did not.
+        """
+
     async def choose(self, question: Choice) -> int:
         """Return the index of the option that the person chose."""

@@ -58,6 +58,8 @@ class TerminalInterface:
         self._pending: asyncio.Future[_Line] | None = None
         self._waiting = False
         self._arrived = threading.Event()
+        self._open = False
+        self._later: list[str] = []
 
     async def consent(self, question: Consent) -> Permission:
         """Ask for consent to exactly these data."""
@@ -96,6 +98,24 @@ class TerminalInterface:
         """Ask whether to log in with a PIN that is typed in another place."""
         words = self._login(f"login-{entry.value}", question)
         return await self._yes_no(question.lang, words)
+
+    def login_over(self, question: Login, reason: str | None) -> None:
+        """Say in a line of its own what became of a login, behind an open question."""
+        words = text(
+            "login-done" if reason is None else "login-not-done",
+            question.lang,
+            virtual=_virtual(question),
+            site=site_name(question.site),
+            reason=reason,
+        )
+        self._later.append(words)
+        if not self._open:
+            self._say_later()
+
+    def _say_later(self) -> None:
+        for words in self._later:
+            self._screen.put(f"{words}\n")
+        self._later.clear()
 
     @staticmethod
     def _login(key: str, question: Login) -> str:
@@ -203,11 +223,12 @@ class TerminalInterface:
         return await self._ask(question.lang, words, parse, hint)
 
     async def _yes_no(self, lang: str, words: str) -> bool:
-        answers = {b"y": True, b"n": False}
+        answers = dict.fromkeys(text("answers-yes", lang).split(), True)
+        answers |= dict.fromkeys(text("answers-no", lang).split(), False)
         return await self._ask(
             lang,
             words,
-            lambda line: answers.get(bytes(line.strip().lower())),
+            lambda line: answers.get(line.decode(errors="replace").strip().lower()),
             text("hint-yes-no", lang),
         )
 
@@ -224,6 +245,22 @@ class TerminalInterface:
 
         Before the question is asked again, a line of its own says what was wrong.
         """
+        self._open = True
+        try:
+            return await self._ask_until(lang, words, parse, hint, secret=secret)
+        finally:
+            self._open = False
+            self._say_later()
+
+    async def _ask_until(
+        self,
+        lang: str,
+        words: str,
+        parse: Callable[[bytearray], T | None],
+        hint: str,
+        *,
+        secret: bool,
+    ) -> T:
         for attempt in range(_MAX_REPEATS):
             try:
                 if attempt:

@@ -38,11 +38,15 @@ class Keyboard:
         atexit.register(self._restore)
 
     def _restore(self) -> None:
-        """Let the terminal echo again."""
+        """Let the terminal echo again.
+
+        Digits of a PIN that nobody waits for are dropped: a shell would show them.
+        """
         late, self._late = self._late, None
+        when = termios.TCSAFLUSH if self._left else termios.TCSANOW
         if late is not None:
             with contextlib.suppress(termios.error):
-                termios.tcsetattr(self._descriptor, termios.TCSANOW, late)
+                termios.tcsetattr(self._descriptor, when, late)
 
     @contextmanager
     def mode(self, *, secret: bool) -> Iterator[None]:

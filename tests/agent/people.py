@@ -37,6 +37,7 @@ class Person:
     option: int = 0
     thinks: bool = False
     questions: list[Consent | Login | Choice] = field(default_factory=list)
+    told: list[tuple[str, str | None]] = field(default_factory=list)
     last_tries: int = 0
     elsewhere: list[PinEntry] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,6 +77,10 @@ class Person:
         self.elsewhere.append(entry)
         await self._hear(question)
         return self.agrees
+
+    def login_over(self, question: Login, reason: str | None) -> None:
+        """Take note of what became of a login."""
+        self.told.append((question.site, reason))
 
     async def choose(self, question: Choice) -> int:
         """Choose a reader."""

@@ -11,12 +11,15 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent import cli, host
 from agent.commands import change_pin
+from agent.ui.terminal import TerminalInterface
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
 from cardio.card import CardSource
@@ -26,6 +29,7 @@ from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import Profile, load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.program import ROOT, Program, started
+from tests.agent.test_last_moment import pins_sent
 from tests.cardio.fake_pinpad import (
     CANCELLED,
     DIFFERENT,
@@ -134,11 +138,87 @@ def test_a_card_swapped_while_typing_gets_no_pin(
             _type(program, "1234", "4321")
             program.until("PIN: $")
         with pcscd.card("long-names") as other:
-            program.type("4321")
             assert program.process.wait(20) == 1
-            assert "than a moment ago" in program.errors()
+            assert "The PIN was not changed" in program.errors()
             assert other.count(INS.CHANGE_REFERENCE_DATA) == 0
             assert other.tries_left == 3
+
+
+@pytest.mark.pcscd
+@pytest.mark.parametrize("typed", [0, 1, 2])
+def test_a_card_pulled_during_a_question_ends_it(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, typed: int
+) -> None:
+    """Nobody answers the rest for nothing; the card is named and the PIN stays."""
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", pcscd.env["PCSCLITE_CSOCK_NAME"])
+    card = RecordedCard(load_profile("adult"))
+    with (
+        pcscd.insert(card) as pull,
+        started(*CHANGE, "--reader", pcscd.reader) as program,
+    ):
+        _type(program, *["1234", "4321"][:typed])
+        program.until("PIN: $")
+        pull()
+        assert program.process.wait(20) == 1
+        assert program.errors() == (
+            "eid-agent: The card was taken out of the card reader. Put it back and try "
+            "again. The PIN was not changed.\n"
+        )
+    assert pins_sent(card) == 0
+
+
+@pytest.mark.pcscd
+def test_a_service_that_stops_during_a_question_ends_it(own_pcscd: Pcscd) -> None:
+    """The service is named, not the card."""
+    with (
+        own_pcscd.card() as card,
+        started(*CHANGE, "--reader", own_pcscd.reader) as program,
+    ):
+        _type(program, "1234")
+        program.until("PIN: $")
+        own_pcscd.stop()
+        assert program.process.wait(20) == 1
+        said = program.errors()
+        assert "card reader service" in said
+        assert "The PIN was not changed" in said
+    assert pins_sent(card) == 0
+
+
+def test_a_card_swapped_in_one_go_ends_the_questions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
+) -> None:
+    """Said as another card; of its PIN nothing is asked or sent."""
+    readers = VirtualReaders("Reader")
+    readers.insert(VirtualCard(load_profile("adult")))
+    other = RecordedCard(load_profile("long-names"))
+    monkeypatch.setattr(change_pin, "card_source", lambda _: BeidCards(readers))
+    ask = TerminalInterface._line
+
+    async def swapped(self: TerminalInterface, words: str, *, secret: bool) -> Any:
+        if "once more" in words:
+            readers.remove()
+            readers.insert(other)
+        return await ask(self, words, secret=secret)
+
+    monkeypatch.setattr(TerminalInterface, "_line", swapped)
+    os.write(keyboard, b"1234\n4321\n")
+    assert cli.main(CHANGE) == 1
+    said = capsys.readouterr().err
+    assert "another card than a moment ago" in said
+    assert "The PIN was not changed." in said
+    assert pins_sent(other) == 0
+    os.write(keyboard, b"\n")  # the reading that is left behind
+
+
+def test_a_wrong_old_pin_that_leaves_one_try_warns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
+) -> None:
+    """In plain words, not by a number alone."""
+    card = VirtualCard(replace(load_profile("adult"), tries=2))
+    _put(monkeypatch, card)
+    os.write(keyboard, b"9999\n4321\n4321\n")
+    assert cli.main(CHANGE) == 1
+    assert "One more wrong PIN blocks your PIN." in capsys.readouterr().err
 
 
 def test_a_terminal_shows_none_of_the_pins() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import pty
@@ -9,6 +10,8 @@ import re
 import ssl
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,10 +21,14 @@ import pytest
 from agent.texts import LANGUAGES, catalogue
 from agent.ui import Login
 from agent.ui.terminal import TerminalInterface
+from agent.ui.terminal_posix import Keyboard
 from agent.words import one_line, quoted
 from cardio.card import PinEntry
+from cardio.virtual.profile import load_profile
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
+from tests.rig.pcscd import Pcscd, wait_until
+from tests.rig.transcript import RecordedCard
 
 
 @pytest.fixture
@@ -176,6 +183,144 @@ def test_a_terminal_does_not_echo_the_pin(tmp_path: Path) -> None:
             terminal.type(b"y\n")
             assert "y" in terminal.until("y")
         assert call.status == 200
+
+
+def test_digits_of_a_question_that_ended_do_not_reach_the_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The half of a PIN that was typed when the card went is dropped at the end."""
+    controller, terminal = pty.openpty()
+    lines: list[bytearray | None] = []
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        keyboard = Keyboard()
+        reader = threading.Thread(target=lambda: lines.append(keyboard.read_line()))
+        with keyboard.mode(secret=True):
+            reader.start()
+            wait_until(lambda: keyboard._reading, "it reads")
+            echoing = termios.tcgetattr(stdin)
+            echoing[3] |= termios.ECHO  # shows when the digits are there
+            termios.tcsetattr(stdin, termios.TCSANOW, echoing)
+            os.write(controller, b"12")
+            assert os.read(controller, 1) + os.read(controller, 1) == b"12"
+        keyboard._restore()  # as at the end of the program
+        os.write(controller, b"ls\n")
+        reader.join(10)
+    os.close(controller)
+    assert lines == [b"ls"]
+
+
+@pytest.mark.parametrize(
+    ("persona", "pin", "said"),
+    [
+        ("adult", "1234", "The PIN is right. Logged in at portal.example."),
+        (
+            "adult",
+            "9999",
+            "Not logged in at portal.example. The PIN is wrong. Tries left: 2.",
+        ),
+        (
+            "one-try",
+            "9999",
+            "Not logged in at portal.example. The PIN is blocked. Take the card to",
+        ),
+    ],
+)
+def test_the_terminal_says_what_became_of_a_pin(
+    tmp_path: Path, persona: str, pin: str, said: str
+) -> None:
+    """One plain line after the question, marked as the question was."""
+    arguments = ["--card", f"virtual:{persona}", "--ui", "terminal", "--lang", "en"]
+    with started("run", *arguments, "--data-dir", str(tmp_path)) as program:
+        port, ca = program.port(), tmp_path / "tls/ca.pem"
+        with ask_login(port, ca):
+            if persona == "one-try":
+                program.until(r"\[y/n\] $")
+                program.type("yes")
+            program.until("PIN: $")
+            program.type(pin)
+            line = program.until(r"\w.*\n$").strip()
+    assert line.startswith(f"[TEST CARD] {said}")
+
+
+def test_a_second_wrong_pin_warns_of_the_last_try(tmp_path: Path) -> None:
+    """In words, and with a line of its own."""
+    arguments = ["--card", "virtual", "--ui", "terminal", "--lang", "en"]
+    with started("run", *arguments, "--data-dir", str(tmp_path)) as program:
+        port, ca = program.port(), tmp_path / "tls/ca.pem"
+        for said in ("Tries left: 2", "one try is left. One more wrong PIN blocks"):
+            with ask_login(port, ca) as call:
+                program.until("PIN: $")
+                program.type("9999")
+                assert said in program.until(r"\w.*\n$")
+        assert "one try is left" in call.body["title"]
+
+
+@pytest.mark.pcscd
+def test_a_card_pulled_during_a_login_is_named(pcscd: Pcscd, tmp_path: Path) -> None:
+    """The question ends, and a line says why."""
+    arguments = ["--ui", "terminal", "--lang", "en", "--data-dir", str(tmp_path)]
+    with (
+        pcscd.insert(RecordedCard(load_profile("adult"))) as pull,
+        started("run", *arguments) as program,
+        ask_login(program.port(), tmp_path / "tls/ca.pem"),
+    ):
+        program.until("PIN: $")
+        pull()
+        said = program.until(r"Not logged in.*\n$")
+    assert "portal.example. The card was taken out of the card reader." in said
+
+
+async def test_a_line_about_a_login_waits_for_the_end_of_an_open_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It does not stand in the middle of what another site asks."""
+    reading, writing = os.pipe()
+    shown: list[str] = []
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "wb", 0) as typed:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        terminal = TerminalInterface(shown.append)
+        login = Login("https://one.example", 3, "en", virtual=False)
+        other = Login("https://two.example", 1, "en", virtual=False)
+        asking = asyncio.ensure_future(terminal.last_try(other))
+        while not shown:
+            await asyncio.sleep(0)
+        terminal.login_over(login, None)
+        await terminal._screen.put("")
+        assert "Logged in" not in "".join(shown)
+        typed.write(b"y\n")
+        assert await asking
+        await terminal._screen.put("")
+        assert shown[-2].endswith("Logged in at one.example.\n")
+
+
+@pytest.mark.parametrize(
+    ("lang", "agree", "refuse"),
+    [
+        ("nl", ["y", "j", "Ja"], ["n", "nee"]),
+        ("fr", ["y", "o", "OUI"], ["n", "non"]),
+        ("de", ["y", "j", "ja"], ["n", "Nein"]),
+        ("en", ["y", "Yes"], ["n", "no"]),
+    ],
+)
+async def test_yes_and_no_are_understood_in_the_language_of_the_question(
+    monkeypatch: pytest.MonkeyPatch, lang: str, agree: list[str], refuse: list[str]
+) -> None:
+    """And no word of another language is: it is asked again."""
+    words = [*((word, True) for word in agree), *((word, False) for word in refuse)]
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "wb", 0) as typed:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        shown: list[str] = []
+        terminal = TerminalInterface(shown.append)
+        login = Login("https://one.example", 1, lang, virtual=False)
+        for word, agreed in words:
+            typed.write(f"{word}\n".encode())
+            assert await terminal.last_try(login) is agreed
+        assert sum("[y/n] " in each for each in shown) == len(words)
+        typed.write(b"jawohl\n\xff\ny\n")
+        assert await terminal.last_try(login)
+        assert sum("[y/n] " in each for each in shown) == len(words) + 3
 
 
 def test_a_paused_terminal_stops_nothing_but_its_question(tmp_path: Path) -> None:
