@@ -10,18 +10,25 @@ from agent.protocol import MAX_TEXT, PARTS
 
 _NONCE = {"type": "string", "pattern": "^[\\x21-\\x7e]{44,128}$"}
 _LANG = {"type": "string", "pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$"}
-_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+_TEXT = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_TEXT,
+    "description": "One line without control, bidi or invisible characters; its length"
+    " is that of the text as sent, and in the form NFC.",
+}
 _BASE64 = {"type": "string", "contentEncoding": "base64"}
 
-#: Codes that any call behind the gate can give.
-_COMMON = (
+#: Codes that any call can give, documents included.
+_ANY = (
     "host-refused",
     "origin-refused",
     "invalid-request",
     "method-not-allowed",
-    "too-many-requests",
     "internal-error",
 )
+#: Codes that any call behind the gate can give.
+_COMMON = (*_ANY, "other-user", "too-many-requests")
 _CARD = (
     "policy-denied",
     "busy",
@@ -70,6 +77,7 @@ def description(version: str) -> dict[str, Any]:
                         "pcsc-unavailable",
                         "card-unreadable",
                     ),
+                    links=_READER_LINKS,
                 )
             },
             "/v1/events": {
@@ -80,7 +88,8 @@ def description(version: str) -> dict[str, Any]:
                     _TICKET,
                     ("policy-denied", "user-denied", "too-large"),
                     {"type": "object", "additionalProperties": False},
-                )
+                ),
+                "get": _SOCKET,
             },
             "/v1/identity": {
                 "post": _call(
@@ -100,6 +109,12 @@ def description(version: str) -> dict[str, Any]:
                     _AUTHENTICATE_REQUEST,
                 )
             },
+            "/v1/openapi.json": {
+                "get": _document("openapi", "This document.", "application/json")
+            },
+            "/v1/client.js": {
+                "get": _document("client", "The JavaScript client.", "text/javascript")
+            },
         },
         "components": {"schemas": {"Problem": _PROBLEM}},
     }
@@ -111,6 +126,7 @@ def _call(
     answer: dict[str, Any],
     codes: tuple[str, ...] = (),
     body: dict[str, Any] | None = None,
+    links: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return one operation with all its answers, the problems grouped by status."""
     call: dict[str, Any] = {
@@ -126,7 +142,7 @@ def _call(
             {
                 "name": "Accept-Language",
                 "in": "header",
-                "schema": {"type": "string", "maxLength": 100},
+                "schema": {"type": "string"},
             },
         ],
         "responses": {
@@ -139,21 +155,42 @@ def _call(
     }
     if body is not None:
         content = {"application/json": {"schema": body}}
-        call["requestBody"] = {"required": True, "content": content}
+        # Where no member has to be there, the body has not either.
+        call["requestBody"] = {"required": "required" in body, "content": content}
+    if links is not None:
+        call["responses"]["200"]["links"] = links
     return call
+
+
+def _document(name: str, summary: str, kind: str) -> dict[str, Any]:
+    """Return an operation that is there under --developer and in the demo alone."""
+    schema = {"type": "object" if kind == "application/json" else "string"}
+    done = {"description": "Done.", "content": {kind: {"schema": schema}}}
+    return {
+        "operationId": name,
+        "summary": f"{summary} Only under --developer and in the demo.",
+        "responses": {"200": done, **_problems(_ANY)},
+    }
 
 
 def _problems(codes: tuple[str, ...]) -> dict[str, Any]:
     by_status: dict[str, list[str]] = {}
     for code in codes:
         by_status.setdefault(str(STATUS[code]), []).append(code)
-    schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {
             "description": ", ".join(names),
-            "content": {"application/problem+json": {"schema": schema}},
+            "content": {"application/problem+json": {"schema": _problem(names)}},
         }
         for status, names in sorted(by_status.items())
+    }
+
+
+def _problem(codes: list[str]) -> dict[str, Any]:
+    """Return the schema of a problem with one of these codes."""
+    return {
+        "allOf": [{"$ref": "#/components/schemas/Problem"}],
+        "properties": {"code": {"enum": codes}},
     }
 
 
@@ -230,6 +267,24 @@ _READERS = _object(
 )
 
 _TICKET = _object({"ticket": {"type": "string"}})
+
+#: A reader's id is what a request for its card names.
+_READER_LINKS = {
+    name: {
+        "operationId": name,
+        "requestBody": {"reader": "$response.body#/readers/0/id"},
+    }
+    for name in ("identity", "authenticate")
+}
+
+_SOCKET = {
+    "operationId": "listen",
+    "summary": "The WebSocket, with a ticket; any other request is refused.",
+    "responses": {
+        "101": {"description": "It is open; what is told is JSON with a `type`."},
+        **_problems((*_COMMON, "user-denied")),
+    },
+}
 
 _IDENTITY_REQUEST = _object(
     {

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -18,26 +18,37 @@ from types import TracebackType
 from typing import Any, Self
 
 ORIGIN = "https://bench.example"
+#: The person says no to this one.
+UNWELCOME = "https://unwelcome.example"
 _COMMAND = (sys.executable, "-m", "agent")
+_REAL_CARD = ("--card", "pcsc", "--allow-origin", ORIGIN)
 
 
 class Agent:
-    """`eid-agent run`, from start to end; `start_seconds` until it listens."""
+    """`eid-agent run`, from start to end; `start_seconds` until it listens.
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    `options` are those of `run`. `asked` are the questions so far, `log` the lines of
+    the error stream.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        options: Sequence[str] = _REAL_CARD,
+    ) -> None:
         self._options = ("--data-dir", str(folder / "data"), "--lang", "en")
         self._environment = dict(environment)
+        self.asked: list[str] = []
+        self.log: list[str] = []
         self._began = time.perf_counter()
         self._process = subprocess.Popen(
-            [
-                *_COMMAND, "run", "--ui", "terminal", "--card", "pcsc",
-                "--allow-origin", ORIGIN, *self._options,
-            ],
+            [*_COMMAND, "run", "--ui", "terminal", *options, *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self._environment,
-        )  # fmt: skip
+        )
         self._threads = [
             Thread(target=self._drain, daemon=True),
             Thread(target=self._answer, daemon=True),
@@ -46,6 +57,7 @@ class Agent:
         self.port = self._read_port()
         self.start_seconds = time.perf_counter() - self._began
         self._threads[1].start()
+        self.ca = folder / "ca.pem"
         self._tls = self._context()
 
     def __enter__(self) -> Self:
@@ -69,7 +81,8 @@ class Agent:
         """Keep the error stream from filling up; a person sees what it says."""
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            sys.stderr.write(line.decode(errors="replace"))
+            self.log.append(line.decode(errors="replace"))
+            sys.stderr.write(self.log[-1])
 
     def _read_port(self) -> int:
         assert self._process.stdout is not None
@@ -79,7 +92,7 @@ class Agent:
         raise RuntimeError("the agent does not listen")
 
     def _answer(self) -> None:
-        """Consent to every question and type the test PIN, as soon as asked."""
+        """Consent at once to all but one site, and type the test PIN."""
         assert self._process.stdout is not None
         assert self._process.stdin is not None
         seen = b""
@@ -87,10 +100,12 @@ class Agent:
             seen += piece
             answer = b""
             if seen.endswith(b"[y/n] "):
-                answer = b"y\n"
+                unwelcome = UNWELCOME.removeprefix("https://").encode() in seen
+                answer = b"n\n" if unwelcome else b"y\n"
             elif seen.endswith(b"PIN: "):
                 answer = b"1234\n"
             if answer:
+                self.asked.append(seen.decode())
                 seen = b""
                 self._process.stdin.write(answer)
                 self._process.stdin.flush()
@@ -103,6 +118,7 @@ class Agent:
             text=True,
             check=True,
         )
+        self.ca.write_text(shown.stdout, encoding="ascii")
         return ssl.create_default_context(cadata=shown.stdout)
 
     def connection(self) -> http.client.HTTPSConnection:
