@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 
 from agent import host
 from agent.errors import Problem
-from agent.host.peers import Peer
+from agent.host.peers import UNKNOWN, Peer
+from agent.words import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ class Peers:
     def __init__(self) -> None:
         self._found: WeakKeyDictionary[
             asyncio.BaseTransport, asyncio.Future[Peer | None]
+        ] = WeakKeyDictionary()
+        self._strangers: WeakKeyDictionary[
+            asyncio.BaseTransport, asyncio.Future[str | None]
         ] = WeakKeyDictionary()
         self._thread = ThreadPoolExecutor(1, "peers")
 
@@ -37,6 +41,21 @@ class Peers:
             raise Problem("other-user")
         return peer
 
+    async def stranger(self, transport: asyncio.BaseTransport | None) -> str | None:
+        """Return the name, fit to be shown, of a program that is no known browser.
+
+        None for a browser; `other-user` as `check`. Looked for once a connection, and
+        only when somebody wants to know: it takes longer than whose program it is.
+        """
+        peer = await self.check(transport)
+        assert transport is not None  # or it were nobody's
+        found = self._strangers.get(transport)
+        if found is None:
+            loop = asyncio.get_running_loop()
+            found = loop.run_in_executor(self._thread, _name, peer)
+            self._strangers[transport] = found
+        return await asyncio.shield(found)
+
     async def _of(self, transport: asyncio.BaseTransport) -> Peer | None:
         found = self._found.get(transport)
         if found is None:
@@ -45,6 +64,15 @@ class Peers:
             self._found[transport] = found
         # One request that is cancelled leaves the answer to the next one.
         return await asyncio.shield(found)
+
+
+def _name(peer: Peer) -> str | None:
+    try:
+        name = peer.stranger()
+    except OSError as error:
+        _log.warning("cannot tell which program asks: %s", error.strerror)
+        name = UNKNOWN
+    return None if name is None else one_line(name)
 
 
 def _look_up(transport: asyncio.BaseTransport) -> Peer | None:

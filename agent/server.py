@@ -12,6 +12,7 @@ import ssl
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 
 from aiohttp import web
@@ -275,7 +276,9 @@ async def _identity(request: web.Request) -> web.Response:
     lang = _language(request, asked.lang)
     with _speaking(lang):
         service = request.app[_SERVICE]
-        body = await service.identity(request[_ORIGIN], asked, lang)
+        body = await service.identity(
+            request[_ORIGIN], asked, lang, partial(_stranger, request)
+        )
     return web.json_response(body)
 
 
@@ -284,8 +287,14 @@ async def _authenticate(request: web.Request) -> web.Response:
     lang = _language(request, asked.lang)
     with _speaking(lang):
         service = request.app[_SERVICE]
-        token = await service.authenticate(request[_ORIGIN], asked, lang)
+        token = await service.authenticate(
+            request[_ORIGIN], asked, lang, partial(_stranger, request)
+        )
     return web.json_response(token)
+
+
+async def _stranger(request: web.Request) -> str | None:
+    return await request.app[_PEERS].stranger(request.transport)
 
 
 def _language(request: web.Request, asked: str | None) -> str:

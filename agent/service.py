@@ -12,7 +12,7 @@ import datetime
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -66,6 +66,8 @@ from cardio.pin import Pin
 from cardio.readers import ReaderState
 
 T = TypeVar("T")
+#: Finds what connected: the name of a program, None for a browser.
+FindProgram = Callable[[], Awaitable[str | None]]
 
 _log = logging.getLogger(__name__)
 
@@ -82,11 +84,15 @@ _NOT_ASKED = (
 
 @dataclass
 class _Attempt:
-    """One request that may ask the person; `data` are names of what it is after."""
+    """One request that may ask the person; `data` are names of what it is after.
+
+    `program` connected, where it is no known browser.
+    """
 
     origin: str
     call: str
     data: tuple[str, ...]
+    program: str | None = None
     asked: bool = False
 
 
@@ -105,6 +111,16 @@ class _Operation:
     def origin(self) -> str:
         """Who asks."""
         return self.attempt.origin
+
+    @property
+    def program(self) -> str | None:
+        """What connected, where it is no known browser."""
+        return self.attempt.program
+
+
+async def _browser() -> str | None:
+    """Find no program to name."""
+    return None
 
 
 class AgentService:
@@ -263,11 +279,20 @@ class AgentService:
     # --- identity --------------------------------------------------------------------
 
     async def identity(
-        self, origin: str, request: IdentityRequest, lang: str
+        self,
+        origin: str,
+        request: IdentityRequest,
+        lang: str,
+        find_program: FindProgram = _browser,
     ) -> dict[str, object]:
-        """Ask consent to exactly these data, read them, return them with proof."""
+        """Ask consent to exactly these data, read them, return them with proof.
+
+        `find_program` names what connected, None for a browser.
+        """
         attempt = _Attempt(origin, "identity", request.include)
-        async with self._operation(attempt, request.reader, lang) as operation:
+        async with self._operation(
+            attempt, request.reader, lang, find_program
+        ) as operation:
             if not operation.found.files:
                 # Only a PKCS#11 module is in the way of them.
                 raise Problem("unsupported-card", sentence=MODULE_LACKS)
@@ -308,6 +333,7 @@ class AgentService:
             operation.lang,
             self._readers.is_virtual(operation.found),
             self._marks(operation.origin),
+            operation.program,
         )
         try:
             await notice(used)
@@ -329,6 +355,7 @@ class AgentService:
             self._readers.is_virtual(operation.found),
             self._marks(origin),
             lasting,
+            operation.program,
         )
         answer = await self._pose(operation, self._ui.consent(question))
         if answer not in (Permission.ONCE, Permission.ALWAYS):
@@ -353,12 +380,19 @@ class AgentService:
     # --- login -----------------------------------------------------------------------
 
     async def authenticate(
-        self, origin: str, request: AuthenticateRequest, lang: str
+        self,
+        origin: str,
+        request: AuthenticateRequest,
+        lang: str,
+        find_program: FindProgram = _browser,
     ) -> dict[str, str]:
-        """Ask the PIN and return a Web eID token over the page's own origin."""
+        """Ask the PIN and return a Web eID token over the page's own origin.
+
+        `find_program` names what connected, None for a browser.
+        """
         attempt = _Attempt(origin, "authenticate", ("certificate",))
         async with self._operation(
-            attempt, request.reader, lang, patient=True
+            attempt, request.reader, lang, find_program, patient=True
         ) as operation:
             chosen, held = operation.card_data, self._monitor.held(operation.stay)
             algorithm = as_problem(lambda: login_algorithm(chosen.applet))
@@ -379,6 +413,7 @@ class AgentService:
                 lang,
                 self._readers.is_virtual(operation.found),
                 self._marks(origin),
+                operation.program,
             )
             with self._telling(operation, question, _ENDINGS):
                 pin = await self._pin(operation, ready.entry, question)
@@ -574,7 +609,13 @@ class AgentService:
 
     @asynccontextmanager
     async def _operation(
-        self, attempt: _Attempt, reader: str | None, lang: str, *, patient: bool = False
+        self,
+        attempt: _Attempt,
+        reader: str | None,
+        lang: str,
+        find_program: FindProgram,
+        *,
+        patient: bool = False,
     ) -> AsyncIterator[_Operation]:
         """Choose the card and keep its reader for this request alone.
 
@@ -584,6 +625,7 @@ class AgentService:
         self._called(origin)
         self._want_not_denied(origin)
         self._limits.begin(origin)
+        attempt.program = await find_program()
         async with (
             self._recorded(attempt),
             self._card_of(attempt, reader, lang, patient=patient) as operation,
@@ -633,7 +675,13 @@ class AgentService:
         finally:
             # Nobody was asked: a page could fill the journal by itself.
             if outcome == GIVEN or (attempt.asked and outcome != "busy"):
-                entry = Entry(attempt.origin, attempt.call, attempt.data, outcome)
+                entry = Entry(
+                    attempt.origin,
+                    attempt.call,
+                    attempt.data,
+                    outcome,
+                    attempt.program,
+                )
                 await self._record(entry)
 
     async def _record(self, entry: Entry) -> None:
@@ -676,7 +724,13 @@ class AgentService:
         names = tuple(found.state.name for found in belgian)
         tests = tuple(map(self._readers.is_virtual, belgian))
         question = Choice(
-            origin, names, lang, all(tests), self._marks(origin), test_cards=tests
+            origin,
+            names,
+            lang,
+            all(tests),
+            self._marks(origin),
+            tests,
+            attempt.program,
         )
         offer = Offer(tuple(map(stay_of, belgian)), states)
         attempt.asked = True

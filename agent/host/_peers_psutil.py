@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 
 import psutil
 
@@ -23,7 +24,7 @@ def peer(client: Address, server: Address) -> Peer | None:
     """
     wanted = (plain(client), plain(server))
     me = psutil.Process().username()
-    for process in psutil.process_iter(["username", "name"]):
+    for process in psutil.process_iter(["username"]):
         if process.info["username"] != me:
             continue
         try:
@@ -36,5 +37,16 @@ def peer(client: Address, server: Address) -> Peer | None:
             and (plain(found.laddr), plain(found.raddr)) == wanted
             for found in connections
         ):
-            return Peer(same_user=True, find_program=partial(str, process.info["name"]))
+            return Peer(same_user=True, find_program=partial(_program, process))
     return None
+
+
+def _program(process: psutil.Process) -> str | None:
+    """Return the name of a process' executable, as the system and not the process says.
+
+    None where it ended meanwhile, or is closed to us.
+    """
+    try:
+        return Path(process.exe()).name or None
+    except psutil.Error:
+        return None

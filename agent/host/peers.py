@@ -9,6 +9,9 @@ from dataclasses import dataclass
 #: Host and port, as `socket.getpeername` begins.
 Address = tuple[str, int]
 
+#: What stands for the name of a program that does not show it.
+UNKNOWN = "?"
+
 #: Browsers by the name of their program; any other is named to the person.
 _BROWSERS = frozenset(
     {
@@ -50,15 +53,13 @@ class Peer:
     find_program: Callable[[], str | None]
 
     def stranger(self) -> str | None:
-        """Return the name of a program that is no known browser.
+        """Return the name of a program that is no known browser, None for a browser.
 
-        None for a browser, and where there is no name. A program can give itself any
-        name: this shows an accident or a clumsy attack, it stops nobody.
+        UNKNOWN where the system does not tell. A program can give itself any name: this
+        shows an accident or a clumsy attack, it stops nobody.
         """
-        name = self.find_program()
-        if name is None or name.lower().removesuffix(".exe") in _BROWSERS:
-            return None
-        return name
+        name = self.find_program() or UNKNOWN
+        return None if name.lower().removesuffix(".exe") in _BROWSERS else name
 
 
 def plain(address: Address) -> Address:

@@ -37,7 +37,9 @@ class Consent:
     """May this site have these data? `data` holds parts: identity, address, photo.
 
     `lasting` says that "always" may be offered. Here and below `virtual` marks a test
-    card, and `marks` names texts that say what is special about this run.
+    card, `marks` names texts that say what is special about this run, and `program` is
+    what connected, where that is no known browser: a name fit to be shown, UNKNOWN of
+    `agent.host.peers` where it has none.
     """
 
     site: str
@@ -47,6 +49,7 @@ class Consent:
     virtual: bool
     marks: tuple[str, ...] = ()
     lasting: bool = False
+    program: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class AlwaysUsed:
     lang: str
     virtual: bool
     marks: tuple[str, ...] = ()
+    program: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Login:
     lang: str
     virtual: bool
     marks: tuple[str, ...] = ()
+    program: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Choice:
     virtual: bool
     marks: tuple[str, ...] = ()
     test_cards: tuple[bool, ...] = ()
+    program: str | None = None
 
 
 class UserInterface(Protocol):

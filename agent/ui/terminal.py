@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from agent.host.peers import UNKNOWN
 from agent.texts import text, tries_left
 from agent.ui import (
     Cancelled,
@@ -399,9 +400,16 @@ def _start(
 
 
 def _virtual(question: Consent | Login | PinChange | Choice) -> str:
-    """Return the marks that stand before a question: test card, special run."""
+    """Return the marks that stand before a question: test card, special run, program.
+
+    A program is named where no known browser asks.
+    """
     marks = [*(["test-card"] if question.virtual else []), *question.marks]
-    return "".join(text(mark, question.lang) for mark in marks)
+    words = [text(mark, question.lang) for mark in marks]
+    if not isinstance(question, PinChange) and question.program is not None:
+        key = "asks-unknown" if question.program == UNKNOWN else "asks-program"
+        words.append(text(key, question.lang, program=quoted(question.program)))
+    return "".join(words)
 
 
 def _last(known: str, unknown: str, question: Login | PinChange) -> str:

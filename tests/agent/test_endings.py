@@ -167,7 +167,7 @@ def test_a_second_start_with_other_flags_changes_nothing_of_the_first(
             agent.type("n")
         assert reading.body["code"] == "user-denied"
         asked = question.splitlines()[-1]
-        assert asked.startswith("[TEST CARD] portal.example asks")
+        assert asked.startswith("[TEST CARD] [asked by ")
         with ask(port, ca, "/v1/openapi.json", {}) as description:
             pass
         assert description.status == 404  # there with --developer alone

@@ -43,7 +43,7 @@ def _entries(folder: Path) -> list[dict[str, Any]]:
 
 
 async def test_what_is_shared_is_written_down_by_name(tmp_path: Path) -> None:
-    """Time, site, call, names of data, outcome: before the page has its answer."""
+    """Time, site, call, names of data, outcome, program: before the page's answer."""
     settings = Settings(data_dir=tmp_path)
     async with running("adult", settings=settings) as agent:
         assert (await agent.identity("address", "identity")).status == 200
@@ -51,6 +51,7 @@ async def test_what_is_shared_is_written_down_by_name(tmp_path: Path) -> None:
         written = datetime.datetime.fromisoformat(entry.pop("time"))
         age = datetime.datetime.now(datetime.UTC) - written
         assert age < datetime.timedelta(minutes=1)
+        assert entry.pop("program").startswith("python")
         assert entry == {
             "origin": PORTAL,
             "call": "identity",

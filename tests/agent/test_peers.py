@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import pwd
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,9 +19,15 @@ from pathlib import Path
 import pytest
 
 from agent import host
-from agent.host.peers import Address, Peer, plain
+from agent.host.peers import UNKNOWN, Address, Peer, plain
+from agent.journal import Journal
 from agent.settings import Settings
-from tests.agent.people import PORTAL, running
+from agent.texts import LANGUAGES, catalogue
+from agent.ui import Cancelled, Consent
+from agent.ui.terminal import TerminalInterface
+from agent.words import quoted
+from tests.agent.people import PORTAL, FakeWindows, running
+from tests.agent.program import started
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the other systems' way needs their tables"
@@ -29,8 +37,12 @@ ALLOWED = Settings(allowed_origins=frozenset({PORTAL}))
 
 #: A program that asks and prints status, CORS header and body of the answer.
 ASK = f"""
-import http.client, sys
-connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=10)
+import http.client, ssl, sys
+if sys.argv[4:]:
+    context = ssl.create_default_context(cafile=sys.argv[4])
+    connection = http.client.HTTPSConnection(*sys.argv[1:3], context=context)
+else:
+    connection = http.client.HTTPConnection(*sys.argv[1:3], timeout=10)
 headers = {{"Origin": "{PORTAL}", "X-EID-Agent": "1"}}
 headers["Content-Type"] = "application/json"
 body = '{{"include": ["identity"]}}'
@@ -119,6 +131,131 @@ async def test_a_connection_is_looked_up_once_and_off_the_loop(
     assert threads[0] is not threading.main_thread()
 
 
+# --- which program -------------------------------------------------------------------
+
+#: A copy of the interpreter, whose name is what the person reads.
+NAMES = [
+    ("chromium", None),
+    ("curl2", "curl2"),
+    ('x", \x1b[2J\u202e"\nPIN: ', "x', \ufffd[2J\ufffd'\ufffdPIN: "),
+    ("n" * 220, "n" * 199 + "…"),
+    (b"\xff".decode("utf-8", "surrogateescape"), "\ufffd"),
+]
+
+
+def _named(folder: Path, name: str) -> Path:
+    """Return a program of this name that can run ASK."""
+    if not Path(PYTHON).exists():
+        pytest.skip(f"there is no {PYTHON} to copy")
+    return Path(shutil.copy(Path(PYTHON).resolve(), folder / name))
+
+
+def _asked(program: Path, port: int, ca: Path) -> subprocess.Popen[str]:
+    """Start a program that asks the running agent for the identity."""
+    return subprocess.Popen(
+        [program, "-I", "-c", ASK, "localhost", str(port), "/v1/identity", ca],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), NAMES, ids=["browser", "other", "hostile", "long", "no UTF-8"]
+)
+def test_a_program_that_is_no_browser_is_named_in_question_and_journal(
+    tmp_path: Path, name: str, shown: str | None
+) -> None:
+    """By its executable, as harmless text; one called as a browser is not."""
+    (tmp_path / "programs").mkdir()
+    stranger = _named(tmp_path / "programs", name)
+    data = tmp_path / "data"
+    arguments = ["--card", "virtual", "--ui", "terminal", "--lang", "en"]
+    with started("run", *arguments, "--data-dir", str(data)) as agent:
+        port = agent.port()
+        with _asked(stranger, port, data / "tls/ca.pem") as asking:
+            question = agent.until(r"\[y/n\] $")
+            agent.type("y")
+            assert "\n200 " in f"\n{asking.communicate(timeout=20)[0]}"
+    asks = f'[asked by "{shown}", which is no known browser] ' if shown else ""
+    assert question.startswith(f"[TEST CARD] {asks}portal.example asks")
+    (entry,) = Journal(data).read().entries
+    assert quoted(entry["program"]) == shown if shown else "program" not in entry
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_curl_is_named_in_every_question(tmp_path: Path) -> None:
+    """Which card, the last try, the PIN: and the journal says who was refused."""
+    settings = Settings(data_dir=tmp_path)
+    async with running("one-try", "adult", settings=settings) as agent:
+        arguments = ["-s", "-H", f"Origin: {PORTAL}", "-H", "X-EID-Agent: 1"]
+        arguments += ["--json", json.dumps({"challengeNonce": "n" * 44})]
+        url = f"http://localhost:{agent.port}/v1/authenticate"
+        curl = await asyncio.create_subprocess_exec(
+            "curl", *arguments, url, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await curl.communicate()
+        assert json.loads(said)["format"] == "web-eid:1.0"
+        kinds = [type(question).__name__ for question in agent.person.questions]
+        assert kinds == ["Choice", "Login", "Login"]
+        assert {question.program for question in agent.person.questions} == {"curl"}
+    assert [entry["program"] for entry in Journal(tmp_path).read().entries] == ["curl"]
+
+
+async def test_a_program_that_hides_its_name_is_said_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A process that lets nobody look into it, or has ended, has no name."""
+    monkeypatch.setattr(
+        host, "peer", lambda *_: Peer(same_user=True, find_program=lambda: None)
+    )
+    async with running("adult", settings=Settings(data_dir=tmp_path)) as agent:
+        assert (await agent.identity("photo")).status == 200
+        (question,) = agent.person.questions
+    assert isinstance(question, Consent)
+    monkeypatch.setattr(sys, "stdin", None)  # nobody answers
+    for lang in LANGUAGES:
+        shown: list[str] = []
+        terminal = TerminalInterface(shown.append)
+        with pytest.raises(Cancelled):
+            await terminal.consent(dataclasses.replace(question, lang=lang))
+        mark = catalogue(lang)["test-card"] + catalogue(lang)["asks-unknown"]
+        assert shown[0].startswith(mark)
+    assert Journal(tmp_path).read().entries[0]["program"] == UNKNOWN
+
+
+async def test_the_program_is_looked_for_once_a_connection_and_not_for_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes longer than whose it is, so only a question has it looked for."""
+    looked = []
+
+    def find() -> str:
+        looked.append(threading.current_thread())
+        return "curl"
+
+    monkeypatch.setattr(host, "peer", lambda *_: Peer(True, find))
+    async with running("adult") as agent:
+        assert (await agent.call("GET", "/v1/status")).status == 200
+        assert looked == []
+        for _ in range(2):
+            assert (await agent.identity("photo")).status == 200
+    assert len(looked) == 1
+    assert looked[0] is not threading.main_thread()
+
+
+async def test_a_notice_of_always_names_the_program_too(tmp_path: Path) -> None:
+    """It is all that a person sees of such a use."""
+    person = FakeWindows()
+    async with running(
+        "adult", person=person, settings=Settings(data_dir=tmp_path)
+    ) as agent:
+        for _ in range(2):
+            assert (await agent.identity("address")).status == 200
+    assert len(person.questions) == 1
+    me = Path("/proc/self/exe").readlink().name
+    assert [used.program for used in person.notices] == [me]
+
+
 # --- the tables ----------------------------------------------------------------------
 
 
@@ -180,11 +317,11 @@ def test_mapped_addresses_are_what_they_stand_for() -> None:
         ("msedge.exe", None),
         ("python3.11", "python3.11"),
         ("chromium2", "chromium2"),
-        (None, None),
+        (None, UNKNOWN),
     ],
 )
 def test_a_program_that_is_no_browser_is_named(
     program: str | None, stranger: str | None
 ) -> None:
-    """A browser, or one without a name, is not."""
+    """A browser is not; one that hides its name is known as such."""
     assert Peer(same_user=True, find_program=lambda: program).stranger() == stranger

@@ -85,7 +85,7 @@ def test_a_special_run_says_so_in_its_questions(tmp_path: Path) -> None:
         with ask_login(port, ca):
             question = program.until("PIN: $")
             program.type("1234")
-    assert "[DEVELOPER MODE] [allowed by --allow-origin] portal.example" in question
+    assert "[DEVELOPER MODE] [allowed by --allow-origin] [asked by" in question
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -240,7 +240,8 @@ def test_the_terminal_says_what_became_of_a_pin(
             program.until("PIN: $")
             program.type(pin)
             line = program.until(r"\w.*\n$").strip()
-    assert line.startswith(f"[TEST CARD] {said}")
+    assert line.startswith("[TEST CARD] [asked by ")
+    assert f"] {said}" in line
 
 
 def test_a_second_wrong_pin_warns_of_the_last_try(tmp_path: Path) -> None:
