@@ -61,7 +61,7 @@ def judge(
         _check("address-signature", judge.address_signature(), has_address),
         _check("photo-hash", judge.photo_hash(), has(EF.PHOTO) or judge.names_photo),
         _check("basic-key-hash", judge.basic_key_hash(), has_key or has(EF.BASIC_KEY)),
-        Check("chip", judge.chip(), has_key),
+        Check("chip", judge.chip(), needed=has_key),
         Check("chip-number", judge.chip_number()),
         Check("card-dates", judge.card_dates()),
         *(

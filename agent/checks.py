@@ -21,7 +21,8 @@ A root that is not known makes None, not false (SAFETY 10), and so does what hol
 SHA-1 or a short key alone. A card is valid when every check that it needs is true: not
 those of files that its kind may lack (certificates of a Kids card, the address of an
 official's, the chip's key below 1.8), nor revocation. A file that its kind has and the
-card has not leaves its check open: it may have been taken away.
+card has not leaves its check open: it may have been taken away. So "valid" says nothing
+of revocation, whose check says that nobody was asked, and of nothing else that is open.
 """
 
 from __future__ import annotations
@@ -57,12 +58,20 @@ class ChipProof:
 
 @dataclass(frozen=True)
 class CardContent:
-    """What a card is and holds; where it gave no proof, `chip` is the reason."""
+    """What a card is and holds; where it gave no proof, `chip` is the reason.
+
+    `virtual` marks a card of the project's own.
+    """
 
     applet: str
     chip_serial: bytes
     files: Mapping[EF, bytes] = field(repr=False)
     chip: ChipProof | str
+    virtual: bool = False
+
+
+#: Reasons of a check that a card of its kind need not have.
+_LACKING = frozenset({"absent-allowed", "chip-unsupported"})
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,11 @@ class Check:
     def ok(self) -> bool | None:
         """True, false, or None for what could not be checked."""
         return self.result.ok
+
+    @property
+    def applies(self) -> bool:
+        """False for a check of what this kind of card may lack, and this card does."""
+        return self.needed or self.result.reason not in _LACKING
 
 
 def is_valid(checks: Iterable[Check]) -> bool:

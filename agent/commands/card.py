@@ -17,7 +17,7 @@ from agent.texts import text
 from agent.unblocking import blocked_key
 from agent.words import one_line, quoted
 from cardio.beid.identity import parse_address, parse_identity
-from cardio.card import Card, CardSource, PinStatus
+from cardio.card import Card, CardData, CardSource, PinStatus
 from cardio.errors import (
     CardBusy,
     CardError,
@@ -97,6 +97,8 @@ def _list(options: argparse.Namespace, source: CardSource) -> int:
         answer(text("no-reader", options.lang))
     for reader in found:
         name, content = one_line(reader.state.name), _content(reader, options.lang)
+        if reader.card is not None and (source.virtual or reader.card.virtual):
+            content += f" {text('test-card', options.lang).strip()}"
         answer(text("labelled", options.lang, label=name, value=content))
     return 0
 
@@ -161,16 +163,16 @@ def _read(options: argparse.Namespace, source: CardSource) -> int:
     name = choose(source, options.reader).name
     wants_photo = options.json or options.photo is not None  # nobody sees it otherwise
 
-    def work(card: Card) -> tuple[str, bytes | None, bytes | None, bytes | None]:
-        applet = card.recognise().applet
+    def work(card: Card) -> tuple[CardData, bytes | None, bytes | None, bytes | None]:
+        data = card.recognise()
         identity, address = _file(card, EF.IDENTITY), _file(card, EF.ADDRESS)
         photo = _file(card, EF.PHOTO) if wants_photo else None
-        return applet, identity, address, photo
+        return data, identity, address, photo
 
-    applet, identity, address, photo = on_card(source, name, work)
+    data, identity, address, photo = on_card(source, name, work)
     result: dict[str, object] = {
         "reader": one_line(name),
-        "applet": applet,
+        "applet": data.applet,
         "identity": None if identity is None else parse_identity(identity).to_json(),
         "address": None if address is None else parse_address(address).to_json(),
         "photo": None if photo is None else base64.b64encode(photo).decode(),
@@ -182,7 +184,10 @@ def _read(options: argparse.Namespace, source: CardSource) -> int:
     if options.json:
         _json(result)
     else:
+        if source.virtual or data.virtual:
+            answer(text("card-is-test", options.lang))
         _show(result, options.lang)
+        answer(text("card-not-checked", options.lang))
     return 0
 
 
@@ -212,20 +217,33 @@ def _show(result: dict[str, object], lang: str) -> None:
 def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
     name = choose(source, options.reader).name
 
-    def work(card: Card) -> tuple[str, PinStatus]:
-        return card.recognise().applet, card.pin_status()
+    def work(card: Card) -> tuple[CardData, PinStatus, bool]:
+        data, status = card.recognise(), card.pin_status()
+        return data, status, options.json or _is_active(card)
 
-    applet, status = on_card(source, name, work)
+    data, status, active = on_card(source, name, work)
     if options.json:
         _json({"triesLeft": status.tries_left, "blocked": status.blocked})
         return 0
     if status.tries_left is None:
-        answer(text("card-tries-unknown", options.lang))
+        found = text("card-tries-unknown", options.lang)
     elif status.blocked:
-        answer(text(blocked_key(applet), options.lang))
+        found = text(blocked_key(data.applet), options.lang)
     else:
-        answer(text("card-tries", options.lang, tries=status.tries_left))
+        found = text("card-tries", options.lang, tries=status.tries_left)
+    test = source.virtual or data.virtual
+    answer((text("test-card", options.lang) if test else "") + found)
+    if not active:
+        answer(text("card-not-activated", options.lang))
     return 0
+
+
+def _is_active(card: Card) -> bool:
+    try:
+        card.has_certificate(EF.AUTHENTICATION)
+    except CardNotActivated:
+        return False
+    return True
 
 
 def _json(value: object) -> None:

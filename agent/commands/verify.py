@@ -1,9 +1,12 @@
 """`eid-agent card verify`: is this card genuine, and are its data? Check by check.
 
 Reads the card and asks its chip once, where it is a 1.8 chip: whoever typed the command
-wants that. What is judged, and by which names, stands in `agent.checks`. JSON: `valid`
-is true when every check that the card needs is true; `ok` is null for what could not be
-checked. Exit code 1 when any check is false, 0 otherwise.
+wants that. What is judged, and by which names, stands in `agent.checks`.
+
+JSON: `valid` is true when every check that this kind of card can have is true, but for
+revocation, which is not looked at; `ok` is null for what was not checked. Exit code 1
+when any check is false, so never with `valid`; 0 otherwise, also where `valid` is false
+because something that the card needs is open, as under an unknown root.
 """
 
 from __future__ import annotations
@@ -48,7 +51,11 @@ def main(options: argparse.Namespace) -> int:
     with explained():
         content = read(card_source(options.card), options.reader)
     checks = judge(content, cas, datetime.datetime.now(datetime.UTC))
-    (_show_json if options.json else _show)(checks, options.lang)
+    told = any(check.result.reason == "root-test" for check in checks)
+    note = ""
+    if content.virtual and not told:
+        note = " " + text("card-is-test", options.lang)
+    (_show_json if options.json else _show)(checks, options.lang, note)
     return 1 if any(check.ok is False for check in checks) else 0
 
 
@@ -77,6 +84,7 @@ def _load_cas(path: Path) -> list[x509.Certificate]:
 
 def read(source: CardSource, wanted: str | None) -> CardContent:
     """Read a card, and ask its chip once where it may be; CardError, Failure."""
+    name = choose(source, wanted).name
     digest = secrets.token_bytes(48)
     question = chip.Question(digest)
 
@@ -91,9 +99,10 @@ def read(source: CardSource, wanted: str | None) -> CardContent:
             found = "chip-no-key"
         else:
             found = _ask_chip(card, question, digest)
-        return CardContent(data.applet, data.chip_serial, files, found)
+        virtual = source.virtual or data.virtual
+        return CardContent(data.applet, data.chip_serial, files, found, virtual)
 
-    return on_card(source, choose(source, wanted).name, work)
+    return on_card(source, name, work)
 
 
 def _ask_chip(card: Card, question: chip.Question, digest: bytes) -> ChipProof | str:
@@ -115,26 +124,32 @@ def _detail(check: Check, lang: str) -> str:
     return one_line(text(f"found-{check.result.reason}", lang, **check.result.values))
 
 
-def _show_json(checks: Iterable[Check], lang: str) -> None:
+def _show_json(checks: Iterable[Check], lang: str, note: str) -> None:
+    """Print the object; `note`, of the whole card, stands in its first detail."""
     checks = list(checks)
     listed = [
         {"name": check.name, "ok": check.ok, "detail": _detail(check, lang)}
         for check in checks
     ]
+    listed[0]["detail"] = f"{listed[0]['detail']}{note}"
     result = {"valid": is_valid(checks), "checks": listed}
     answer(json.dumps(result, ensure_ascii=False))
 
 
-def _show(checks: Iterable[Check], lang: str) -> None:
+def _show(checks: Iterable[Check], lang: str, note: str) -> None:
     """Print each check on a line, and then what follows from them."""
     checks = list(checks)
-    marks = {ok: text(key, lang) for ok, key in _MARKS.items()}
-    width = max(map(len, marks.values()))
-    for check in checks:
+    marks = [text(_mark(check), lang) for check in checks]
+    width = max(map(len, marks))
+    for mark, check in zip(marks, checks, strict=True):
         label, detail = text(f"check-{check.name}", lang), _detail(check, lang)
         found = text("labelled", lang, label=label, value=detail)
-        answer(f"{marks[check.ok]:{width}}  {found}")
-    answer(text(f"verdict-{_verdict(checks)}", lang))
+        answer(f"{mark:{width}}  {found}")
+    answer(text(f"verdict-{_verdict(checks)}", lang) + note)
+
+
+def _mark(check: Check) -> str:
+    return _MARKS[check.ok] if check.applies else "mark-not-applicable"
 
 
 def _verdict(checks: list[Check]) -> str:

@@ -6,12 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.checks import FILES
+from agent import authenticity
+from agent.checks import FILES, Check, Result
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
 from cardio.files import EF
@@ -104,6 +107,49 @@ def test_a_person_reads_each_check_and_a_verdict(lang: str, ca: str) -> None:
     assert len(checks) == len(NAMES)
     assert verdict.startswith(trusted)
     assert _verify("--lang", lang).stdout.splitlines()[-1].startswith(unknown)
+
+
+@pytest.mark.parametrize(
+    ("persona", "lacking"),
+    [("adult", 0), ("adult-1.7", 2), ("kids", 4)],
+)
+def test_what_a_kind_of_card_cannot_have_is_not_called_unknown(
+    persona: str, lacking: int, ca: str
+) -> None:
+    """Not applicable, in the mark and in words; in JSON null, and the card is valid."""
+    lines = _verify("--lang", "en", "--ca", ca, card=persona).stdout.splitlines()
+    marked = [line for line in lines if line.startswith("n/a ")]
+    assert len(marked) == lacking
+    assert all("not applicable to this card" in line for line in marked)
+    unknown = [line for line in lines if line.startswith("unknown ")]
+    assert len(unknown) == 1
+    assert "Revocation: not checked" in unknown[0]
+    body = json.loads(_verify("--json", "--ca", ca, card=persona).stdout)
+    assert body["valid"] is True
+    assert sum(check["ok"] is None for check in body["checks"]) == lacking + 1
+
+
+def test_a_genuine_cards_verdict_leaves_revocation_open(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under one of Belgium's roots: genuine, and not more than was looked at."""
+    judge = authenticity.judge
+
+    def under_belgium(*arguments: Any) -> tuple[Check, ...]:
+        checks = judge(*arguments)
+        return tuple(
+            replace(check, result=Result(True, "root-belgian", {"root": "Root CA6"}))
+            if check.result.reason == "root-unknown"
+            else check
+            for check in checks
+        )
+
+    monkeypatch.setattr(authenticity, "judge", under_belgium)
+    readers = VirtualReaders()
+    readers.insert(RecordedCard(load_profile("adult")))
+    assert run_on(BeidCards(readers), monkeypatch, "verify") == 0
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    assert "Whether it was revoked was not checked." in verdict
 
 
 def test_the_help_says_what_it_costs_the_chip() -> None:

@@ -35,6 +35,7 @@ from cardio.virtual.vpcd import DEFAULT_HOST, DEFAULT_PORT
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.commands import run_on
 from tests.agent.program import ROOT, run, started
+from tests.agent.test_test_cards import FakePcscReaders, genuine, marked
 from tests.cardio.expected import expected, expected_address
 from tests.rig.pcscd import Pcscd
 from tests.rig.transcript import RecordedCard
@@ -159,7 +160,7 @@ def test_card_list_is_the_body_of_readers() -> None:
     body = json.loads(run("card", "list", "--card", "virtual", "--json").stdout)
     assert body["readers"][0]["card"]["applet"] == "1.8"
     text = run("card", "list", "--card", "virtual", "--lang", "nl").stdout
-    assert "Belgische identiteitskaart" in text
+    assert "Belgische eID-kaart (applet 1.8) [TESTKAART]" in text
 
 
 @pytest.mark.parametrize("persona", list(PERSONAS))
@@ -208,6 +209,42 @@ def test_pin_status(persona: str, tries: int, blocked: bool) -> None:
     """Tries left as a number, and whether the PIN is blocked."""
     result = run("card", "pin-status", "--card", f"virtual:{persona}", "--json")
     assert json.loads(result.stdout) == {"triesLeft": tries, "blocked": blocked}
+
+
+@pytest.mark.parametrize("applet", ["1.7", "1.8"])
+def test_pin_status_says_that_a_card_is_not_activated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], applet: str
+) -> None:
+    """Beside the tries, which it has already; no try is spent."""
+    card = RecordedCard(load_profile("not-activated", applet=applet))
+    readers = VirtualReaders()
+    readers.insert(card)
+    assert run_on(BeidCards(readers), monkeypatch, "pin-status") == 0
+    tries, municipality = capsys.readouterr().out.splitlines()
+    assert tries == "[TEST CARD] Tries left for the PIN: 3"
+    assert "not activated yet" in municipality
+    assert card.tries_left == 3
+
+
+@pytest.mark.parametrize("action", ["list", "read", "pin-status", "verify"])
+def test_a_test_card_is_called_one_and_a_genuine_card_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    """In any reader, by what the card says of itself."""
+    for card, test in ((marked(), True), (genuine(), False)):
+        readers = FakePcscReaders("Reader")
+        readers.insert(card)
+        assert run_on(BeidCards(readers), monkeypatch, action) == 0
+        assert ("TEST" in capsys.readouterr().out) is test
+        assert run_on(BeidCards(readers), monkeypatch, action, "--json") == 0
+        in_json = test and action == "verify"  # the others' form is fixed
+        assert ("TEST card" in capsys.readouterr().out) is in_json
+
+
+def test_reading_does_not_pass_for_checking() -> None:
+    """The last line says so, and names the command that checks."""
+    last = run("card", "read", "--card", "virtual", "--lang", "en").stdout.splitlines()
+    assert "eid-agent card verify" in last[-1]
 
 
 #: What only the one or the other generation of card needs.
