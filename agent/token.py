@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from cardio.beid.algorithms import SignatureAlgorithm
+from cardio.signature import SignatureAlgorithm
 
 FORMAT = "web-eid:1.0"
 

@@ -18,12 +18,12 @@ from typing import Protocol
 
 from cardio.apdu import MAX_TRIES
 from cardio.atr import looks_belgian
-from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.channel import Transaction
 from cardio.errors import CardChanged, MalformedData, ModuleLacks, UnsupportedCard
 from cardio.files import EF, TEST_MARK, TEST_MARK_AT, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState, ReaderWatch
+from cardio.signature import SignatureAlgorithm
 
 #: Applet version byte of GET CARD DATA (offset 21) to the applet's name.
 _APPLETS = {0x01: "1.0", 0x10: "1.0", 0x11: "1.1", 0x17: "1.7", 0x18: "1.8"}

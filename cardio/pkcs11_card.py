@@ -25,7 +25,6 @@ from typing import TypeVar
 
 from cardio import pkcs11_objects as objects
 from cardio import tlv
-from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.beid.beside import Beside
 from cardio.card import Card, CardData, Expected, PinEntry, PinStatus
 from cardio.channel import Stopped, Transaction, go_on
@@ -45,6 +44,7 @@ from cardio.files import EF, Key
 from cardio.lane import Lane
 from cardio.pin import Pin, wipe
 from cardio.pkcs11 import CALL_SECONDS, PrivateKey, Token, TokenInfo
+from cardio.signature import SignatureAlgorithm
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.errors import UnsupportedCard
 from cardio.files import EF, Key
+from cardio.signature import SignatureAlgorithm
 
 #: What the official module says of itself in C_GetInfo.
 OFFICIAL_MANUFACTURER = "Belgium Government"

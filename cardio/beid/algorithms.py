@@ -7,78 +7,11 @@ signing keys (82 and 83) take all algorithms of their applet.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from cardio.errors import UnsupportedCard
-
-
-@enum.unique
-class Padding(enum.Enum):
-    """How a digest becomes a signature's number, by its name in Web eID."""
-
-    NONE = "NONE"
-    PKCS1 = "PKCS1.5"
-    PSS = "PSS"
-
-
-@dataclass(frozen=True)
-class SignatureAlgorithm:
-    """One row of the table.
-
-    `jwa` is the name of RFC 7518, "" where that gives none; `hash_name` as hashlib
-    knows it, "" where the card is not told which hash it was; `digest_size` and
-    `signature_size` in bytes; `reference` the number in MSE:SET; `prefix` the part of
-    a DigestInfo that the card does not add by itself (RFC 8017, 9.2).
-    """
-
-    jwa: str
-    hash_name: str
-    digest_size: int
-    reference: int
-    signature_size: int
-    padding: Padding = Padding.NONE
-    prefix: bytes = b""
-
-    @property
-    def crypto_algorithm(self) -> str:
-        """`ECC` or `RSA`, as Web eID calls the kind of key."""
-        return "ECC" if self.padding is Padding.NONE else "RSA"
-
-    @property
-    def hash_function(self) -> str:
-        """The hash by its name in Web eID: `SHA-384`, `SHA3-512`; "" if unspecified."""
-        family, _, length = self.hash_name.rpartition("_")
-        return f"{family.upper()}-{length}" if family else _NAMES[self.hash_name]
-
-    def to_json(self) -> dict[str, str]:
-        """Return the object that Web eID's `supportedSignatureAlgorithms` lists."""
-        return {
-            "cryptoAlgorithm": self.crypto_algorithm,
-            "hashFunction": self.hash_function,
-            "paddingScheme": self.padding.value,
-        }
-
-    def to_be_signed(self, digest: bytes) -> bytes:
-        """Return the data field of PSO:CDS; ValueError for a digest of another length.
-
-        No length but the right one ever reaches a card: it would cost a PIN.
-        """
-        if len(digest) != self.digest_size:
-            kind = self.jwa or self.hash_function or "this algorithm"
-            raise ValueError(f"{kind} signs {self.digest_size} bytes")
-        return self.prefix + digest
-
-
-_NAMES = {
-    "": "",
-    "sha224": "SHA-224",
-    "sha256": "SHA-256",
-    "sha384": "SHA-384",
-    "sha512": "SHA-512",
-}
+from cardio.signature import Padding, SignatureAlgorithm
 
 _EC = 96
 """r and s of secp384r1, the curve of all issued 1.8 cards."""

@@ -16,7 +16,6 @@ from cardio import apdu, tlv
 from cardio.apdu import INS, SW, Response
 from cardio.atr import looks_belgian
 from cardio.beid import algorithms, chip, pinpad, typed
-from cardio.beid.algorithms import SignatureAlgorithm
 from cardio.card import (
     CARD_DATA_SIZE,
     EXTENDED_SIZE,
@@ -43,6 +42,7 @@ from cardio.errors import (
 from cardio.files import APPLET_AID, EF, Key
 from cardio.part10 import Feature
 from cardio.pin import Pin, wipe
+from cardio.signature import SignatureAlgorithm
 
 _log = logging.getLogger(__name__)
 

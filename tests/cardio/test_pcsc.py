@@ -17,7 +17,7 @@ import pytest
 
 from cardio import apdu
 from cardio.apdu import INS, Response
-from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
+from cardio.beid.algorithms import ES384, RS256
 from cardio.beid.card import BeidCard
 from cardio.card import Expected, PinEntry
 from cardio.channel import Apdu, Channel
@@ -37,6 +37,7 @@ from cardio.files import ATR_1_8, EF, Key
 from cardio.part10 import Feature, Keypad
 from cardio.pin import Pin
 from cardio.readers import ReaderState
+from cardio.signature import SignatureAlgorithm
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.vpcd import insert_into_vpcd

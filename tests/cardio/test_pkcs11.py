@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
 
 from cardio import cryptoki
-from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
+from cardio.beid.algorithms import ES384, RS256
 from cardio.beid.beside import Beside
 from cardio.card import Card, Expected, PinEntry
 from cardio.channel import Stopped
@@ -39,6 +39,7 @@ from cardio.errors import (
 from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.pkcs11_source import Pkcs11Cards
+from cardio.signature import SignatureAlgorithm
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.cardio import softhsm

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from cardio import pkcs11_objects as objects
 from cardio import pkcs11_places as places
-from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
+from cardio.beid.algorithms import ES384, RS256
 from cardio.errors import UnsupportedCard
 from cardio.files import EF
+from cardio.signature import SignatureAlgorithm
 from cardio.virtual.profile import load_profile
 
 HASHES = {

@@ -9,8 +9,6 @@ import pytest
 from cardio.beid.algorithms import (
     ES384,
     RS256,
-    Padding,
-    SignatureAlgorithm,
     algorithm,
     algorithms,
     is_of,
@@ -18,6 +16,7 @@ from cardio.beid.algorithms import (
     unspecified,
 )
 from cardio.errors import UnsupportedCard
+from cardio.signature import Padding, SignatureAlgorithm
 
 
 def test_each_signing_applet_has_its_algorithm() -> None:

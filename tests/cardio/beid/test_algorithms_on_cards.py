@@ -19,8 +19,6 @@ from cardio.apdu import INS
 from cardio.beid.algorithms import (
     ES384,
     RS256,
-    Padding,
-    SignatureAlgorithm,
     algorithms,
     unspecified,
 )
@@ -29,6 +27,7 @@ from cardio.card import Expected
 from cardio.errors import UnsupportedCard
 from cardio.files import EF, Key
 from cardio.pin import Pin
+from cardio.signature import Padding, SignatureAlgorithm
 from cardio.virtual.profile import Profile, load_profile
 from tests.cardio.channels import Recorder, virtual_channel
 

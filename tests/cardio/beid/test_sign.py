@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from cardio.apdu import INS
-from cardio.beid.algorithms import ES384, RS256, SignatureAlgorithm
+from cardio.beid.algorithms import ES384, RS256
 from cardio.beid.card import BeidCard
 from cardio.beid.pinpad import quirks
 from cardio.card import Expected
@@ -38,6 +38,7 @@ from cardio.errors import (
 )
 from cardio.files import EF, Key
 from cardio.pin import Pin
+from cardio.signature import SignatureAlgorithm
 from cardio.virtual.profile import Profile, load_profile
 from tests.cardio.channels import (
     Answer,

@@ -11,11 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from cardio import tlv
-from cardio.beid.algorithms import Padding, algorithm
+from cardio.beid.algorithms import algorithm
 from cardio.beid.card import BeidCard
 from cardio.card import Expected
 from cardio.files import EF, Key
 from cardio.pin import Pin
+from cardio.signature import Padding
 from cardio.virtual.profile import load_profile
 from tests.cardio.channels import virtual_channel
 from tests.cardio.opensc.conftest import Finished, Run
