@@ -263,5 +263,7 @@ async def read_body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise BodyRefused("the body did not come in time") from None
+    except ConnectionResetError:  # it left before it could learn that
+        raise BodyRefused("the sender has left") from None
     except web.RequestPayloadError:
         raise BodyRefused("the body is not as its headers say") from None

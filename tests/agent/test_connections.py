@@ -13,6 +13,7 @@ import pytest
 
 from agent import connections
 from agent.connections import PortRefused, PortTaken, bind
+from agent.peers import Peers
 from tests.agent.people import PORTAL, running
 
 OWN = f"Host: localhost:{{port}}\r\nOrigin: {PORTAL}\r\nX-EID-Agent: 1\r\n"
@@ -142,6 +143,28 @@ async def test_a_body_that_waits_is_asked_for() -> None:
             writer.write(b"{}")
             assert (await reader.readline()).split()[1] == b"400"  # nothing included
         writer.close()
+
+
+async def test_who_leaves_before_its_body_may_come_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connection ends while its owner is looked up: nothing of ours went wrong."""
+    gone = asyncio.Event()
+
+    async def look_up(_self: Peers, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+        gone.set()
+
+    monkeypatch.setattr(Peers, "check", look_up)
+    async with running("adult") as agent:
+        reader, writer = await asyncio.open_connection("127.0.0.1", agent.port)
+        raw = f"{POST}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        writer.write(raw.format(port=agent.port).encode())
+        async with asyncio.timeout(5):
+            await gone.wait()
+            assert await reader.read() == b""
+        writer.close()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 # --- bodies that do not end ----------------------------------------------------------

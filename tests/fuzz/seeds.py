@@ -21,7 +21,7 @@ from tests.agent.hostile import HOSTILE
 from tests.agent.relyingparty import pki
 from tests.agent.relyingparty.cards import answer, chip_answer
 from tests.agent.relyingparty.login import NONCE
-from tests.fuzz import people
+from tests.fuzz import live_seeds, people
 from tests.fuzz.conversation import join_commands
 from tests.fuzz.portal import token_of
 from tests.fuzz.targets import SEEDS
@@ -454,6 +454,9 @@ MAKERS: dict[str, Callable[[], Seeds]] = {
     "issued-certificate": issued_certificate,
     "answer": answer_seeds,
     "signed-files": signed_files,
+    "http": live_seeds.http,
+    "websocket": live_seeds.websocket,
+    "tcp": live_seeds.tcp,
 }
 
 
