@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from agent.texts import text
 
@@ -25,6 +26,7 @@ class Program:
         self,
         *arguments: str,
         stdin: int = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.PIPE,
         process_group: int | None = None,
     ) -> None:
         self.process = subprocess.Popen(
@@ -32,7 +34,7 @@ class Program:
             cwd=ROOT,
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             process_group=process_group,
             env={**os.environ, "LANG": "C.UTF-8"},
         )
