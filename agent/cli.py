@@ -3,7 +3,8 @@
 Each command lives in its own module, which is imported when it is called.
 
 Standard output carries results and questions only. Exit code 0: done, 1: failed, with
-one sentence on standard error that says what to do, 2: wrong usage.
+one sentence on standard error that says what to do, 2: wrong usage, 130: ended by
+Ctrl-C, at any question alike (`run`, `demo` and `virtual-card` end by it in order: 0).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from agent import __version__, host
 from agent.commands import Failure, say
+from agent.texts import text
 
 if TYPE_CHECKING:
     from cardio.virtual.faults import Fault
@@ -76,7 +78,7 @@ def _add(
 ) -> argparse.ArgumentParser:
     """Add a command with the options that every command has."""
     command = commands.add_parser(name, help=summary, description=summary)
-    command.set_defaults(module=module, action=name)
+    command.set_defaults(module=module, action=name, refuse=command.error)
     command.add_argument(
         "--data-dir",
         type=_path,
@@ -354,7 +356,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     host.keep_memory_private()  # a PIN may pass through any command
     _prepare_output()
-    options = parser().parse_args(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:  # with the usage of the command, not of the whole program
+        options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     options.lang = language(options.lang)
     logging.basicConfig(
         level=options.log_level.upper(),
@@ -372,7 +376,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(problem.sentence(options.lang))
         return problem.exit_code
     except KeyboardInterrupt:
-        return 130
+        say(text("cli-interrupted", options.lang))
+        return 128 + signal.SIGINT
     except BrokenPipeError:
         _give_up_output()
         return 1

@@ -197,10 +197,14 @@ def vpcd_failure(error: VpcdUnavailable) -> Failure:
     return Failure("cli-no-vpcd", place=place, reason=reason)
 
 
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def write_new(path: Path, data: bytes) -> None:
-    """Write a file that is not there yet; Failure when it is, or cannot be written."""
+    """Write a file that is not there yet, for its owner alone; Failure."""
     try:
-        file = path.open("xb")
+        file = open(path, "xb", opener=_for_the_owner)  # noqa: SIM115
     except FileExistsError:
         raise Failure("cli-file-exists", path=path) from None
     except OSError as error:

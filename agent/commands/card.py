@@ -6,14 +6,15 @@ import argparse
 import base64
 import json
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from agent.commands import Failure, answer, card_source, write_new
+from agent.commands import Failure, answer, card_source, say, write_new
 from agent.commands.documents import document_type
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, on_card, usable
-from agent.texts import text
+from agent.texts import shown_date, text
 from agent.unblocking import blocked_key
 from agent.words import one_line, quoted
 from cardio.beid.identity import parse_address, parse_identity
@@ -33,6 +34,11 @@ from cardio.errors import (
 )
 from cardio.files import EF
 from cardio.readers import ReaderState
+
+#: Told of each piece that a card gave, in bytes.
+Heard = Callable[[int], None]
+
+_SILENCE_SECONDS = 2.0
 
 #: The fields that are shown to a person, in this order.
 _SHOWN = (
@@ -55,16 +61,40 @@ _SHOWN = (
     "issuingMunicipality",
 )
 
+_DATES = frozenset({"dateOfBirth", "validFrom", "validUntil"})
+
 
 def main(options: argparse.Namespace) -> int:
     """Run one of the actions; a card's failure becomes one sentence."""
-    actions: dict[str, Callable[[argparse.Namespace, CardSource], int]] = {
+    actions: dict[str, Callable[[argparse.Namespace, CardSource, Heard], int]] = {
         "list": _list,
         "read": _read,
         "pin-status": _pin_status,
     }
-    with explained():
-        return actions[options.action](options, card_source(options.card))
+    with explained(), patience(options.lang) as heard:
+        return actions[options.action](options, card_source(options.card), heard)
+
+
+@contextmanager
+def patience(lang: str) -> Iterator[Heard]:
+    """Say once that a card is waited for, when it was silent for 2 s in the block.
+
+    What it yields is to be called with each piece that is read.
+    """
+    heard, over = threading.Event(), threading.Event()
+
+    def listen() -> None:
+        while heard.wait(_SILENCE_SECONDS) and not over.is_set():
+            heard.clear()
+        if not over.is_set():
+            say(text("cli-waiting", lang))
+
+    threading.Thread(target=listen, name="patience", daemon=True).start()
+    try:
+        yield lambda _size: heard.set()
+    finally:
+        over.set()
+        heard.set()
 
 
 @contextmanager
@@ -87,7 +117,7 @@ def explained() -> Iterator[None]:
         raise Failure(problem.code, tries=problem.tries_left) from None
 
 
-def _list(options: argparse.Namespace, source: CardSource) -> int:
+def _list(options: argparse.Namespace, source: CardSource, _heard: Heard) -> int:
     found = look_into_all(source)
     if options.json:
         salt = secrets.token_bytes(16)
@@ -157,7 +187,7 @@ def _named(states: tuple[ReaderState, ...], wanted: str) -> ReaderState:
     return fitting[0]
 
 
-def _read(options: argparse.Namespace, source: CardSource) -> int:
+def _read(options: argparse.Namespace, source: CardSource, heard: Heard) -> int:
     if options.photo is not None and options.photo.exists():
         raise Failure("cli-file-exists", path=options.photo)  # before the slow reading
     name = choose(source, options.reader).name
@@ -169,7 +199,7 @@ def _read(options: argparse.Namespace, source: CardSource) -> int:
         photo = _file(card, EF.PHOTO) if wants_photo else None
         return data, identity, address, photo
 
-    data, identity, address, photo = on_card(source, name, work)
+    data, identity, address, photo = on_card(source, name, work, progress=heard)
     result: dict[str, object] = {
         "reader": one_line(name),
         "applet": data.applet,
@@ -210,18 +240,20 @@ def _show(result: dict[str, object], lang: str) -> None:
         value = fields.get(key)
         if isinstance(value, dict):
             value = document_type(value["code"], value["name"], lang)
+        if value and key in _DATES:
+            value = shown_date(str(value), lang)
         if value:
             answer(f"{label:{width}}  {one_line(str(value))}")
 
 
-def _pin_status(options: argparse.Namespace, source: CardSource) -> int:
+def _pin_status(options: argparse.Namespace, source: CardSource, heard: Heard) -> int:
     name = choose(source, options.reader).name
 
     def work(card: Card) -> tuple[CardData, PinStatus, bool]:
         data, status = card.recognise(), card.pin_status()
         return data, status, options.json or _is_active(card)
 
-    data, status, active = on_card(source, name, work)
+    data, status, active = on_card(source, name, work, progress=heard)
     if options.json:
         _json({"triesLeft": status.tries_left, "blocked": status.blocked})
         return 0

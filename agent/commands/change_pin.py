@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from agent import host
 from agent.commands import Failure, answer, card_source, say
-from agent.commands.card import choose, explained
+from agent.commands.card import Heard, choose, explained, patience
 from agent.commands.reasons import Words
 from agent.errors import Problem
 from agent.inspection import on_card
@@ -70,8 +70,8 @@ class _Card:
 def main(options: argparse.Namespace) -> int:
     """Ask, outside any transaction, and change the PIN of the card that was shown."""
     source = card_source(options.card)
-    with explained():
-        card = _look(source, choose(source, options.reader))
+    with explained(), patience(options.lang) as heard:
+        card = _look(source, choose(source, options.reader), heard)
     if card.expected.tries_left == 0:
         raise Failure(blocked_key(card.applet))
     pins = _asked(source, card, options.lang)
@@ -83,7 +83,7 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _look(source: CardSource, state: ReaderState) -> _Card:
+def _look(source: CardSource, state: ReaderState, heard: Heard) -> _Card:
     def work(card: Card) -> _Card:
         data = card.recognise()
         if card.module is not None:
@@ -96,7 +96,7 @@ def _look(source: CardSource, state: ReaderState) -> _Card:
         stay = Stay(state.name, state.insertion)
         return _Card(stay, data.applet, expected, card.pin_entry, virtual)
 
-    return on_card(source, state.name, work)
+    return on_card(source, state.name, work, progress=heard)
 
 
 def _asked(source: CardSource, card: _Card, lang: str) -> Pins:

@@ -176,6 +176,7 @@ async def _run(
             agent_port=listening.port,
             trusted_cas=trust.roots,
             allow_test=trust.test,
+            lang=options.lang,
         )
         runner = await serve_portal(
             make_portal(config), portal_files.context(), sockets
@@ -187,6 +188,8 @@ async def _run(
         announce(f"ca: {agent_files.ca}")
         if trust.test:  # typed on a real card it would cost a try
             announce("test PIN: 1234")
+        key = "demo-lines" if trust.test else "demo-lines-real"
+        say(text(key, options.lang))
         endpoints = [
             Endpoint(listening.port, issued.leaves[0].certificate),
             Endpoint(portal_port, issued.leaves[1].certificate),

@@ -15,7 +15,7 @@ import argparse
 import datetime
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cryptography import x509
@@ -23,9 +23,9 @@ from cryptography import x509
 from agent import chip, reading
 from agent.checks import FILES, CardContent, Check, ChipProof, is_valid
 from agent.commands import Failure, Usage, answer, card_source
-from agent.commands.card import choose, explained
+from agent.commands.card import Heard, choose, explained, patience
 from agent.inspection import on_card
-from agent.texts import text
+from agent.texts import shown_date, text
 from agent.words import one_line
 from cardio.card import Card, CardSource
 from cardio.errors import (
@@ -37,6 +37,7 @@ from cardio.files import EF
 
 #: No CA file comes near this.
 _MAX_CA_FILE = 1 << 20
+_DATES = {"begin", "end"}
 _MARKS = {True: "mark-true", False: "mark-false", None: "mark-none"}
 
 
@@ -48,8 +49,8 @@ def main(options: argparse.Namespace) -> int:
         raise Failure("cli-no-relyingparty") from error
     # All of it before the chip, which answers 5000 times, is asked.
     cas = [ca for path in options.ca for ca in _load_cas(path)]
-    with explained():
-        content = read(card_source(options.card), options.reader)
+    with explained(), patience(options.lang) as heard:
+        content = read(card_source(options.card), options.reader, heard)
     checks = judge(content, cas, datetime.datetime.now(datetime.UTC))
     told = any(check.result.reason == "root-test" for check in checks)
     note = ""
@@ -82,7 +83,9 @@ def _load_cas(path: Path) -> list[x509.Certificate]:
 # --- the card ------------------------------------------------------------------------
 
 
-def read(source: CardSource, wanted: str | None) -> CardContent:
+def read(
+    source: CardSource, wanted: str | None, heard: Heard = lambda _size: None
+) -> CardContent:
     """Read a card, and ask its chip once where it may be; CardError, Failure."""
     name = choose(source, wanted).name
     digest = secrets.token_bytes(48)
@@ -102,7 +105,7 @@ def read(source: CardSource, wanted: str | None) -> CardContent:
         virtual = source.virtual or data.virtual
         return CardContent(data.applet, data.chip_serial, files, found, virtual)
 
-    return on_card(source, name, work)
+    return on_card(source, name, work, progress=heard)
 
 
 def _ask_chip(card: Card, question: chip.Question, digest: bytes) -> ChipProof | str:
@@ -120,8 +123,16 @@ def _ask_chip(card: Card, question: chip.Question, digest: bytes) -> ChipProof |
 # --- what is shown -------------------------------------------------------------------
 
 
-def _detail(check: Check, lang: str) -> str:
-    return one_line(text(f"found-{check.result.reason}", lang, **check.result.values))
+def _detail(check: Check, lang: str, values: Mapping[str, str] | None = None) -> str:
+    values = check.result.values if values is None else values
+    return one_line(text(f"found-{check.result.reason}", lang, **values))
+
+
+def _for_people(check: Check, lang: str) -> str:
+    values = dict(check.result.values)
+    for name in _DATES & values.keys():
+        values[name] = shown_date(values[name], lang)
+    return _detail(check, lang, values)
 
 
 def _show_json(checks: Iterable[Check], lang: str, note: str) -> None:
@@ -142,7 +153,7 @@ def _show(checks: Iterable[Check], lang: str, note: str) -> None:
     marks = [text(_mark(check), lang) for check in checks]
     width = max(map(len, marks))
     for mark, check in zip(marks, checks, strict=True):
-        label, detail = text(f"check-{check.name}", lang), _detail(check, lang)
+        label, detail = text(f"check-{check.name}", lang), _for_people(check, lang)
         found = text("labelled", lang, label=label, value=detail)
         answer(f"{mark:{width}}  {found}")
     answer(text(f"verdict-{_verdict(checks)}", lang) + note)

@@ -65,12 +65,18 @@ def _play(options: argparse.Namespace, card: PlayableCard) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     host, port = options.vpcd
+    powered = threading.Event()
+
+    def on_powered() -> None:
+        powered.set()
+        announce("card inserted")
+
     wake_the_service()
     try:
-        insert_into_vpcd(
-            card, host, port, on_powered=lambda: announce("card inserted"), stop=stop
-        )
+        insert_into_vpcd(card, host, port, on_powered=on_powered, stop=stop)
     except VpcdUnavailable as error:
+        if powered.is_set():  # the card was in: its reader went
+            raise Failure("cli-vpcd-stopped") from None
         raise vpcd_failure(error) from None
     if not asked:
         announce("card removed")

@@ -65,7 +65,8 @@ class PortalConfig:
     """What a portal must know; `origin` is `https://localhost:PORT`, no slash after it.
 
     `trusted_cas` are the roots of TEST or of Belgium, never both; `allow_test` says
-    which. `terminal_dialogs`: the agent asks its questions in the terminal.
+    which. `terminal_dialogs`: the agent asks its questions in the terminal, in the
+    language `lang`; the pages are in Dutch.
     """
 
     origin: str
@@ -74,6 +75,7 @@ class PortalConfig:
     allow_test: bool
     intermediates: Sequence[x509.Certificate] = ()
     terminal_dialogs: bool = True
+    lang: str = "nl"
     clock: Callable[[], float] | None = None
 
 
@@ -266,6 +268,7 @@ def _page(config: PortalConfig) -> str:
     values = {
         "{{AGENT_PORT}}": str(config.agent_port),
         "{{TERMINAL}}": "yes" if config.terminal_dialogs else "no",
+        "{{LANG}}": config.lang,
         "{{TEST}}": "yes" if config.allow_test else "no",
     }
     for name, value in values.items():

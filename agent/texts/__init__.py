@@ -22,6 +22,16 @@ def text(key: str, lang: str, **values: object) -> str:
     return chosen[key].format_map(values)
 
 
+def shown_date(iso: str, lang: str) -> str:
+    """Return a date of ISO 8601, as 1960, 1960-05 or 1960-05-21, in the usual form."""
+    year, *rest = iso.split("-")
+    if not rest:
+        return year
+    if len(rest) == 1:
+        return text("date-month", lang, year=year, month=rest[0])
+    return text("date-day", lang, year=year, month=rest[0], day=rest[1])
+
+
 def tries_left(tries: int | None, lang: str) -> object:
     """Return a number of tries, None for an unknown one, as a sentence has it."""
     return text("tries-unknown", lang) if tries is None else tries

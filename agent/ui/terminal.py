@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 #: A person who answers with nonsense this often is not reading the question.
 _MAX_REPEATS = 10
+#: Within which a terminal shows a line, unless it is paused.
+_PAUSED_SECONDS = 0.2
 
 
 class TerminalInterface:
@@ -154,9 +156,8 @@ class TerminalInterface:
             raise
 
     async def _new_pin(self, lang: str, old: Pin) -> Pin:
-        key = "change-new"
         for _ in range(_MAX_REPEATS):
-            new = await self._pin(lang, text(key, lang))
+            new = await self._pin(lang, text("change-new", lang))
             try:
                 if new.same_as(old):
                     key = "change-same"
@@ -165,6 +166,8 @@ class TerminalInterface:
                         if new.same_as(again):
                             return new
                     key = "change-differ"
+                # Once, in a line of its own: the question may be asked again.
+                await self._screen.put(f"{text(key, lang)}\n")
             except BaseException:
                 new.wipe()
                 raise
@@ -268,7 +271,9 @@ class TerminalInterface:
                     await self._screen.put(f"{hint}\n")
                 line = await self._line(words, secret=secret)
             except asyncio.CancelledError:
-                self._screen.put(f"\n{text('question-ended', lang)}\n")
+                over = self._screen.put(f"\n{text('question-ended', lang)}\n")
+                # Before what is said next; a paused terminal is not waited for.
+                await asyncio.wait([over], timeout=_PAUSED_SECONDS)
                 raise
             try:
                 if line is None or not self._keyboard.echoes_end(secret=secret):

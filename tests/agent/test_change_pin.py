@@ -26,7 +26,7 @@ from cardio.card import CardSource
 from cardio.errors import CardRemoved
 from cardio.part10 import Feature, Keypad
 from cardio.virtual.card import VirtualCard
-from cardio.virtual.profile import Profile, load_profile
+from cardio.virtual.profile import Profile, load_profile, write_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.program import ROOT, Program, started
 from tests.agent.test_last_moment import pins_sent
@@ -182,6 +182,39 @@ def test_a_service_that_stops_during_a_question_ends_it(own_pcscd: Pcscd) -> Non
         assert "card reader service" in said
         assert "The PIN was not changed" in said
     assert pins_sent(card) == 0
+
+
+@pytest.mark.parametrize("typed", [[], ["1234"], ["1234", "4321"]])
+def test_ctrl_c_ends_every_question_alike(typed: list[str]) -> None:
+    """The question is over, one sentence says why, exit code 130."""
+    with started(*CHANGE, "--card", "virtual") as program:
+        _type(program, *typed)
+        program.until("PIN: $")
+        program.process.send_signal(signal.SIGINT)
+        assert program.process.wait(20) == 130
+        assert program.rest() == "\n(this question is over)\n"
+        assert program.errors() == "eid-agent: Ended with Ctrl-C.\n"
+
+
+def test_ctrl_c_at_the_last_try_ends_alike(tmp_path: Path) -> None:
+    """A yes or no ends as a PIN does."""
+    write_profile(replace(load_profile(), tries=1), tmp_path / "card")
+    with started(*CHANGE, "--card", f"virtual:{tmp_path / 'card'}") as program:
+        program.until(r"\[y/n\] $")
+        program.process.send_signal(signal.SIGINT)
+        assert program.process.wait(20) == 130
+        assert program.rest() == "\n(this question is over)\n"
+        assert program.errors() == "eid-agent: Ended with Ctrl-C.\n"
+
+
+def test_a_reason_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keyboard: int
+) -> None:
+    """Two new PINs that differ, then one of a wrong form: only that is said then."""
+    _put(monkeypatch, VirtualCard(load_profile("adult")))
+    os.write(keyboard, b"1234\n4321\n4322\n12\n4321\n4321\n")
+    assert cli.main(CHANGE) == 0
+    assert capsys.readouterr().out.count("not the same") == 1
 
 
 def test_a_card_swapped_in_one_go_ends_the_questions(

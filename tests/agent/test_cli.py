@@ -23,11 +23,14 @@ from cryptography import x509
 from agent import certs, cli, commands, host, texts, tls
 from agent.commands import Failure, virtual_card
 from agent.instance import Instance
+from agent.texts import shown_date
 from agent.unblocking import blocked_key
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
 from cardio.files import EF
 from cardio.virtual.card import VirtualCard
+from cardio.virtual.faults import Fault
+from cardio.virtual.faulty import FaultyCard
 from cardio.virtual.personas import CATALOGUE, PERSONAS
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
@@ -239,6 +242,81 @@ def test_a_test_card_is_called_one_and_a_genuine_card_is_not(
         assert run_on(BeidCards(readers), monkeypatch, action, "--json") == 0
         in_json = test and action == "verify"  # the others' form is fixed
         assert ("TEST card" in capsys.readouterr().out) is in_json
+
+
+def test_a_silent_card_is_said_to_be_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, before it is given up; nothing is said of a card that answers."""
+    waiting = "eid-agent: Waiting for the card, which does not answer yet."
+    for action in ("list", "read", "pin-status", "verify", "change-pin"):
+        readers = VirtualReaders(mute_seconds=0.5)
+        readers.insert(FaultyCard(VirtualCard(load_profile()), Fault("mute", 1)))
+        monkeypatch.setattr("agent.commands.card._SILENCE_SECONDS", 0.1)
+        run_on(BeidCards(readers), monkeypatch, action)
+        assert capsys.readouterr().err.splitlines().count(waiting) == 1
+    monkeypatch.undo()
+    readers = VirtualReaders()
+    readers.insert(RecordedCard(load_profile()))
+    assert run_on(BeidCards(readers), monkeypatch, "read") == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("lang", "day"), [("nl", "11/03/2024"), ("de", "11.03.2024"), ("en", "11/03/2024")]
+)
+def test_people_read_dates_in_the_usual_form_and_programs_in_iso(
+    lang: str, day: str
+) -> None:
+    """In what was read, and in what was checked."""
+    for action in ("read", "verify"):
+        command = ("card", action, "--card", "virtual", "--lang", lang)
+        shown, written = run(*command).stdout, run(*command, "--json").stdout
+        assert (day in shown, "2024-03-11" in shown) == (True, False)
+        assert (day in written, "2024-03-11" in written) == (False, True)
+    assert shown_date("1960", lang) == "1960"
+    assert shown_date("1960-05", lang) in ("05/1960", "05.1960")
+
+
+def test_an_initial_is_called_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """The card holds no more of the third given name."""
+    assert cli.main(["card", "read", "--card", "virtual", "--lang", "en"]) == 0
+    assert re.search(
+        r"^Third given name \(initial\) +\w$", capsys.readouterr().out, re.M
+    )
+
+
+def test_the_photo_is_its_owners_alone(tmp_path: Path) -> None:
+    """Whatever the umask."""
+    file = tmp_path / "photo.jpg"
+    before = os.umask(0)
+    try:
+        arguments = ["card", "read", "--card", "virtual", "--photo", str(file)]
+        assert cli.main(arguments) == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_wrong_usage_shows_the_usage_of_the_command() -> None:
+    """Not that of the whole program."""
+    result = run("card", "list", "--reader", "x")
+    assert result.returncode == 2
+    assert result.stderr.startswith("usage: eid-agent card list ")
+    assert result.stderr.endswith(
+        "card list: error: unrecognized arguments: --reader x\n"
+    )
+
+
+@pytest.mark.pcscd
+def test_a_virtual_card_says_that_its_service_stopped(own_pcscd: Pcscd) -> None:
+    """And not that it could not be put in."""
+    place = f"127.0.0.1:{own_pcscd.port}"
+    with started("virtual-card", "--vpcd", place, "--lang", "en") as program:
+        program.until("card inserted\n")
+        own_pcscd.stop()
+        assert program.process.wait(20) == 1
+        assert "the service pcscd has stopped" in program.errors()
 
 
 def test_reading_does_not_pass_for_checking() -> None:

@@ -6,8 +6,10 @@ import errno
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from agent.commands import Usage, virtual_profile
 from agent.commands.card import choose
 from agent.commands.documents import document_type
 from agent.commands.reasons import Located, Words, in_words
-from agent.texts import LANGUAGES, catalogue
+from agent.texts import LANGUAGES, catalogue, text
 from cardio.beid.identity import DOCUMENT_TYPES
 from cardio.beid.source import BeidCards
 from cardio.errors import SeveralReaders
@@ -221,6 +223,21 @@ def _shell(line: str) -> tuple[int, str]:
         check=False,
     )
     return result.returncode, result.stderr
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_lines_of_a_demo_are_explained(lang: str) -> None:
+    """In one line of the person's language; the page has the agent ask in it, too."""
+    with started("demo", "--no-browser", "--lang", lang) as demo:
+        portal = re.search("portal: (.*)\n", demo.until("test PIN: 1234\n"))
+        assert portal
+        with urllib.request.urlopen(  # noqa: S310
+            portal[1],
+            context=ssl._create_unverified_context(),  # noqa: S323
+        ) as page:
+            assert f'data-lang="{lang}"' in page.read().decode()
+        assert demo.end() == 0
+        assert text("demo-lines", lang) in demo.errors()
 
 
 def test_a_demo_without_a_browser_says_how_it_ends() -> None:

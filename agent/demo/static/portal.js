@@ -10,7 +10,9 @@ const PURPOSE = "Nakijken of je op de wachtlijst wilt blijven";
 const main = document.querySelector("main");
 const port = Number(document.documentElement.dataset.agentPort);
 const get = (id) => document.getElementById(id);
-const agent = (controller) => ({ port, lang: "nl", signal: controller.signal });
+// The terminal that asks speaks one language, which need not be this page's.
+const { lang: spoken } = document.documentElement.dataset;
+const agent = (controller) => ({ port, lang: spoken, signal: controller.signal });
 // Of the browser's question we speak in its own language, as its buttons do.
 const browserLang = navigator.languages
   .map((lang) => lang.slice(0, 2))
