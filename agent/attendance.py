@@ -50,21 +50,27 @@ class Attendance:
         self.look()
 
     @asynccontextmanager
-    async def limit(self, seconds: float) -> AsyncIterator[None]:
+    async def limit(self, seconds: float) -> AsyncIterator[asyncio.Timeout]:
         """Give the block this long, and no longer than the person is there.
 
-        TimeoutError, as from `asyncio.timeout`.
+        TimeoutError, as from `asyncio.timeout`. What it yields is for `extend`.
         """
         self.look()
         async with asyncio.timeout(seconds) as limit:
             self._limits.add(limit)
             self._nothing_open.clear()
             try:
-                yield
+                yield limit
             finally:
                 self._limits.discard(limit)
                 if not self._limits:
                     self._nothing_open.set()
+
+    def extend(self, limit: asyncio.Timeout, seconds: float) -> None:
+        """Give a block more time, unless it is over or the person went."""
+        until, now = limit.when(), asyncio.get_running_loop().time()
+        if limit in self._limits and until is not None and until > now:
+            limit.reschedule(until + seconds)
 
     def check(self) -> None:
         """Refuse to ask where nobody can see the question; `no-user-interface`."""

@@ -73,6 +73,24 @@ class Offer:
         return None
 
 
+#: What `Unchanged` says when it is over; no problem's code.
+CHANGED = "changed"
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Readers among which there is no card that can be used, as they were then."""
+
+    states: tuple[ReaderState, ...]
+
+    def over(self, states: tuple[ReaderState, ...]) -> str | None:
+        """Return CHANGED once a reader or a card came or went."""
+        return None if states == self.states else CHANGED
+
+
+Watched = Stay | Offer | Unchanged
+
+
 def stay_of(found: Found) -> Stay:
     """Return the stay in which a card was found."""
     return Stay(found.state.name, found.state.insertion)
@@ -93,7 +111,7 @@ class Monitor:
         self._held: dict[Stay, LoginCertificates] = {}
         self._tries: dict[Stay, int] = {}
         self._watch = source.watch()
-        self._waiting: list[tuple[Stay | Offer, asyncio.Future[str]]] = []
+        self._waiting: list[tuple[Watched, asyncio.Future[str]]] = []
         self._found: dict[Stay, Found] = {}
         self._lock = threading.Lock()
 
@@ -135,7 +153,7 @@ class Monitor:
         if before is not None:
             self._report(before, states)
 
-    async def over(self, watched: Stay | Offer) -> str:
+    async def over(self, watched: Watched) -> str:
         """Wait until the card is gone, or the choice is over; return the code."""
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         entry = (watched, ended)

@@ -6,13 +6,14 @@ Waits on the event loop; what is asked, and how, is the interface's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from agent.attendance import Attendance
 from agent.errors import Problem
 from agent.events import Audience
-from agent.monitor import Monitor, Offer, Stay
+from agent.monitor import CHANGED, Monitor, Unchanged, Watched
 from agent.ui import Cancelled, Unavailable
 from cardio.pin import Pin
 from cardio.readers import ReaderState
@@ -20,6 +21,14 @@ from cardio.readers import ReaderState
 T = TypeVar("T")
 
 DIALOG_SECONDS = 120.0
+
+
+#: How often a person may have more time for one dialog.
+MAX_EXTENSIONS = 10
+
+
+class ReadersChanged(Exception):
+    """Something came or went while a card was asked for."""
 
 
 class Questions:
@@ -38,9 +47,35 @@ class Questions:
         self._states = states
         self._attendance = attendance
         self._dialog = asyncio.Lock()
+        self._limit: asyncio.Timeout | None = None
+        self._extensions = 0
+
+    def more_time(self) -> bool:
+        """Give the open dialog its time once more; False where that cannot be."""
+        limit = self._limit
+        if limit is None or limit.expired() or self._extensions >= MAX_EXTENSIONS:
+            return False
+        self._extensions += 1
+        limit.reschedule(asyncio.get_running_loop().time() + DIALOG_SECONDS)
+        return True
+
+    async def until_changed(
+        self,
+        origin: str,
+        states: tuple[ReaderState, ...],
+        asking: Coroutine[Any, Any, None],
+    ) -> None:
+        """Ask for a card until the readers are not as in `states`; Problems as `pose`.
+
+        `timeout` after the time of a dialog.
+        """
+        try:
+            await self.pose(origin, Unchanged(states), asking)
+        except ReadersChanged:
+            return
 
     async def pose(
-        self, origin: str, watched: Stay | Offer, question: Coroutine[Any, Any, T]
+        self, origin: str, watched: Watched, question: Coroutine[Any, Any, T]
     ) -> T:
         """Put one question; it ends with what it is about, the request, or the time."""
         if self._dialog.locked():
@@ -50,8 +85,8 @@ class Questions:
             absences = self._attendance.absences
             leaving = asyncio.ensure_future(self._monitor.over(watched))
             try:  # it may have left before anybody waited for that
-                if (code := watched.over(await self._states())) is not None:
-                    raise Problem(code)
+                if (over := watched.over(await self._states())) is not None:
+                    raise _ended(over)
                 self._attendance.check()
             except BaseException:
                 leaving.cancel()
@@ -60,10 +95,11 @@ class Questions:
             self._audience.tell(origin, {"type": "dialog", "state": "opened"})
             asking = asyncio.ensure_future(question)
             both: set[asyncio.Future[Any]] = {asking, leaving}
+            self._extensions = 0
             try:
-                await asyncio.wait(
-                    both, timeout=DIALOG_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(DIALOG_SECONDS) as self._limit:
+                        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 self._attendance.look()
                 if self._attendance.absences != absences:  # answered too late
                     raise Problem("timeout")
@@ -76,6 +112,7 @@ class Questions:
                 await asyncio.gather(asking, return_exceptions=True)
                 raise
             finally:
+                self._limit = None
                 leaving.cancel()
                 self._audience.tell(origin, {"type": "dialog", "state": "closed"})
 
@@ -88,7 +125,12 @@ def _answer(asking: asyncio.Future[T], leaving: asyncio.Future[str]) -> T:
             raise Problem("user-cancelled") from None
         except Unavailable:
             raise Problem("no-user-interface") from None
-    raise Problem(leaving.result() if leaving.done() else "timeout")
+    raise _ended(leaving.result()) if leaving.done() else Problem("timeout")
+
+
+def _ended(over: str) -> Exception:
+    """Return what a question ends with, by what `over` said of what it is about."""
+    return ReadersChanged() if over == CHANGED else Problem(over)
 
 
 def _forget_answer(asking: asyncio.Future[Any]) -> None:

@@ -22,7 +22,7 @@ from agent import chip, host, reading, token
 from agent.ahead import ReadAhead
 from agent.attendance import Attendance
 from agent.consent import Grants
-from agent.errors import MODULE_LACKS, STATUS, Problem, as_problem
+from agent.errors import MODULE_LACKS, Problem, as_problem
 from agent.events import (
     IDLE_SECONDS,
     Audience,
@@ -40,19 +40,23 @@ from agent.origins import Grant, Stored, end
 from agent.originstore import OriginsRefused, OriginStore, today
 from agent.policyfile import PolicyFile
 from agent.protocol import AuthenticateRequest, IdentityRequest
-from agent.questions import Questions
+from agent.questions import DIALOG_SECONDS, Questions
 from agent.readers import Readers, card_state
-from agent.reading import LoginCertificates, Progress
+from agent.reading import LoginCertificates, LoginReady, Progress
 from agent.settings import Settings
 from agent.texts import text
 from agent.ui import (
     AlwaysUsed,
+    Awaited,
     Choice,
     Consent,
+    Conversation,
     Login,
+    Outcome,
     Permission,
     Unavailable,
     UserInterface,
+    Values,
 )
 from agent.unblocking import blocked_key
 from agent.work import Reservation, Reservations
@@ -64,6 +68,7 @@ from cardio.errors import PinBlocked, PinIncorrect
 from cardio.files import EF, Key
 from cardio.pin import Pin
 from cardio.readers import ReaderState
+from cardio.signature import SignatureAlgorithm
 
 T = TypeVar("T")
 #: Finds what connected: the name of a program, None for a browser.
@@ -74,8 +79,10 @@ _log = logging.getLogger(__name__)
 FEATURES = ("authenticate", "chip", "events", "identity")
 OPERATION_SECONDS = 240.0
 _CLOSING_SECONDS = 10.0
-#: What ends a question other than the person's answer.
-_ENDINGS = frozenset({"card-removed", "card-changed", "timeout"})
+#: What a person can mend by putting a card, or another one, into a reader.
+_MENDED_BY_A_CARD = ("no-reader", "no-card", "unsupported-card", "card-unreadable")
+#: A certificate that expires within this many days is told of at each login.
+_SOON_DAYS = 60
 _NOT_ASKED = (
     "nobody was asked by this call: it is open to a site after an identity request or a"
     " login that the person agreed to, until the card goes or ten minutes are over"
@@ -94,6 +101,7 @@ class _Attempt:
     data: tuple[str, ...]
     program: str | None = None
     asked: bool = False
+    virtual: bool = False
 
 
 @dataclass
@@ -101,6 +109,7 @@ class _Operation:
     """One request's use of one card."""
 
     attempt: _Attempt
+    ask: Conversation
     lang: str
     found: Found
     card_data: CardData
@@ -218,6 +227,7 @@ class AgentService:
             return body | {"origin": "ask"}
         found = await self._readers.found_or_empty()
         self._ahead.begin()
+        self._ui.warm()
         return body | {
             "origin": "allowed",
             "agent": {"version": self.settings.version},
@@ -299,13 +309,16 @@ class AgentService:
             wants_chip = chip.wanted(request, operation.card_data)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
             spared = self._source.virtual and self._grants.unasked(origin, "identity")
+            asked_now = False
             if spared and not wants_chip:
                 self._limits.spared(origin)
             elif wants_chip or not await self._always(operation, request):
                 await self._consent(operation, request, lasting=not wants_chip)
+                asked_now = True
             self._grants.allow_once(origin, operation.stay)
             parts = (*request.include, "chip") if wants_chip else request.include
-            progress = Progress(parts, self._reporter(origin, "identity"))
+            shown = operation.ask if asked_now else None
+            progress = Progress(parts, self._reporter(origin, "identity", shown))
             # Made once: it reaches the chip once, whatever is begun again.
             asked = chip.question(origin, request.challenge or "", self._chip_limit)
 
@@ -318,7 +331,29 @@ class AgentService:
 
             data, proof = await self._on_card(operation, read, progress.read)
             progress.end()
-            return identity_body(request, data) | proof
+            body = identity_body(request, data)
+            if asked_now and operation.ask.patient:
+                await self._values(operation, body, data.get(EF.PHOTO))
+            return body | proof
+
+    async def _values(
+        self, operation: _Operation, body: dict[str, Any], photo: bytes | None
+    ) -> None:
+        """Show what is about to leave; `user-denied` when it shall not."""
+        include = operation.attempt.data
+        values = Values(
+            operation.origin,
+            include,
+            body.get("identity"),
+            body.get("address"),
+            photo if "photo" in include else None,
+            operation.lang,
+            self._readers.is_virtual(operation.found),
+            self._marks(operation.origin),
+            operation.program,
+        )
+        if not await self._pose(operation, operation.ask.values(values)):
+            raise Problem("user-denied")
 
     async def _always(self, operation: _Operation, request: IdentityRequest) -> bool:
         """Tell whether a former "always" lets these data go; then it is shown."""
@@ -357,7 +392,7 @@ class AgentService:
             lasting,
             operation.program,
         )
-        answer = await self._pose(operation, self._ui.consent(question))
+        answer = await self._pose(operation, operation.ask.consent(question))
         if answer not in (Permission.ONCE, Permission.ALWAYS):
             raise Problem("user-denied")
         self._limits.agreed(origin)
@@ -407,57 +442,9 @@ class AgentService:
             if tries == 0:
                 raise Problem("pin-blocked")
             digest = token.digest(algorithm, origin, request.challenge_nonce)
-            question = Login(
-                origin,
-                tries,
-                lang,
-                self._readers.is_virtual(operation.found),
-                self._marks(origin),
-                operation.program,
-            )
-            with self._telling(operation, question, _ENDINGS):
-                pin = await self._pin(operation, ready.entry, question)
-            self._limits.agreed(origin)
-            expected = Expected(chosen.chip_serial, ready.status.tries_left)
-
-            def sign() -> tuple[bytes, LoginCertificates]:
-                # The thread owns the PIN: wiped from elsewhere in the middle, it would
-                # reach the card as a wrong one.
-                with (
-                    pin or contextlib.nullcontext(),
-                    closing(self._source.open(operation.stay.reader)) as card,
-                    card.transaction(),
-                ):
-                    card.resume(chosen)
-                    # Who cancels while another program keeps the card loses no try.
-                    with self._noting_tries(operation.stay):
-                        signature = card.sign(
-                            Key.AUTHENTICATION,
-                            algorithm,
-                            digest,
-                            pin,
-                            expected,
-                            stop=operation.reservation.stop,
-                            lang=operation.lang,
-                        )
-                    held_or_read = ready.certificates
-                    if held_or_read is None:
-                        held_or_read = reading.read_login(card, chosen, self._known)
-                    return signature, held_or_read
-
-            def sign_or_tell() -> tuple[bytes, LoginCertificates]:
-                # Here, since nobody may wait any more, and a try may be spent.
-                with self._telling_soon(operation, question):
-                    return as_problem(sign)
-
-            try:
-                signature, certificates = await operation.reservation.run(sign_or_tell)
-            except asyncio.CancelledError:
-                self._ui.login_over(question, text("login-unwanted", lang))
-                raise
-            with self._telling(operation, question):
-                _check_validity(certificates.holder)
-            self._ui.login_over(question, None)
+            signed = await self._sign(operation, algorithm, digest, ready, tries)
+            signature, certificates = signed
+            _check_validity(certificates.holder)
             self._grants.allow_once(origin, operation.stay)
             return token.build(
                 certificates.holder,
@@ -466,6 +453,90 @@ class AgentService:
                 signature,
                 self.settings.version,
             )
+
+    async def _sign(
+        self,
+        operation: _Operation,
+        algorithm: SignatureAlgorithm,
+        digest: bytes,
+        ready: LoginReady,
+        tries: int | None,
+    ) -> tuple[bytes, LoginCertificates]:
+        """Ask the PIN and sign with it; a wrong one is asked again where that goes.
+
+        Each PIN is one that the person typed: none is sent twice.
+        """
+        told, wrong = ready.status.tries_left, False
+        while True:
+            pin = await self._pin(operation, ready, tries, wrong=wrong)
+            self._limits.agreed(operation.origin)
+            operation.ask.working(0, 0)
+            sign = self._signing(operation, algorithm, digest, ready, pin, told)
+            unwanted = partial(self._unwanted, operation)
+            try:
+                return await operation.reservation.run(
+                    partial(as_problem, sign), unwanted
+                )
+            except Problem as problem:
+                left = problem.tries_left
+                again = operation.ask.patient and problem.code == "pin-incorrect"
+                if not again or not left:
+                    raise
+                tries, wrong = left, True
+                told = None if told is None else left
+
+    def _unwanted(
+        self, operation: _Operation, late: asyncio.Future[tuple[bytes, Any]]
+    ) -> None:
+        """Tell the person what became of a PIN for a request that was cancelled."""
+        code, reason = "unwanted", text("login-unwanted", operation.lang)
+        error = late.exception()
+        if isinstance(error, Problem):
+            with contextlib.suppress(Problem), _unblocking(operation.card_data):
+                raise error
+            code, reason = error.code, error.title(operation.lang)
+        told = self._outcome(operation.attempt, code, reason, operation.lang)
+        operation.ask.ended(told)
+
+    def _signing(
+        self,
+        operation: _Operation,
+        algorithm: SignatureAlgorithm,
+        digest: bytes,
+        ready: LoginReady,
+        pin: Pin | None,
+        told: int | None,
+    ) -> Callable[[], tuple[bytes, LoginCertificates]]:
+        """Return what signs, in a thread; `told` is what the card said of its tries."""
+        chosen = operation.card_data
+        expected = Expected(chosen.chip_serial, told)
+
+        def sign() -> tuple[bytes, LoginCertificates]:
+            # The thread owns the PIN: wiped from elsewhere in the middle, it would
+            # reach the card as a wrong one.
+            with (
+                pin or contextlib.nullcontext(),
+                closing(self._source.open(operation.stay.reader)) as card,
+                card.transaction(),
+            ):
+                card.resume(chosen)
+                # Who cancels while another program keeps the card loses no try.
+                with self._noting_tries(operation.stay):
+                    signature = card.sign(
+                        Key.AUTHENTICATION,
+                        algorithm,
+                        digest,
+                        pin,
+                        expected,
+                        stop=operation.reservation.stop,
+                        lang=operation.lang,
+                    )
+                held_or_read = ready.certificates
+                if held_or_read is None:
+                    held_or_read = reading.read_login(card, chosen, self._known)
+                return signature, held_or_read
+
+        return sign
 
     def _tries(self, stay: Stay, told: int | None) -> int | None:
         """Return the tries left: what the card told, else none or one from memory.
@@ -491,48 +562,36 @@ class AgentService:
             raise
         self._monitor.note_tries(stay, None)
 
-    @contextmanager
-    def _telling(
+    async def _pin(
         self,
         operation: _Operation,
-        question: Login,
-        codes: frozenset[str] = frozenset(STATUS),
-    ) -> Iterator[None]:
-        """Show the person why a login failed, where that has one of these codes."""
-        try:
-            with _unblocking(operation.card_data):
-                yield
-        except Problem as problem:
-            if problem.code in codes:
-                self._ui.login_over(question, problem.title(question.lang))
-            raise
-
-    @contextmanager
-    def _telling_soon(self, operation: _Operation, question: Login) -> Iterator[None]:
-        """The same from another thread."""
-        try:
-            with _unblocking(operation.card_data):
-                yield
-        except Problem as problem:
-            reason = problem.title(question.lang)
-            with contextlib.suppress(RuntimeError):  # the agent ends
-                self._loop.call_soon_threadsafe(self._ui.login_over, question, reason)
-            raise
-
-    async def _pin(
-        self, operation: _Operation, entry: PinEntry, question: Login
+        ready: LoginReady,
+        tries: int | None,
+        *,
+        wrong: bool,
     ) -> Pin | None:
         """Ask the PIN; None where the person types it elsewhere, on the reader say.
 
         The last try, and one that may be the last, has a question of its own before.
         """
-        if question.tries_left in (None, 1) and not await self._pose(
-            operation, self._ui.last_try(question)
+        origin, ask = operation.origin, operation.ask
+        question = Login(
+            origin,
+            tries,
+            operation.lang,
+            self._readers.is_virtual(operation.found),
+            self._marks(origin),
+            operation.program,
+            wrong,
+            _expires_soon(ready.certificates),
+        )
+        if tries in (None, 1) and not await self._pose(
+            operation, ask.last_try(question)
         ):
             raise Problem("user-denied")
-        if entry is PinEntry.TYPED:
-            return await self._pose(operation, self._ui.login_pin(question))
-        elsewhere = self._ui.login_elsewhere(question, entry)
+        if ready.entry is PinEntry.TYPED:
+            return await self._pose(operation, ask.login_pin(question))
+        elsewhere = ask.login_elsewhere(question, ready.entry)
         if not await self._pose(operation, elsewhere):
             raise Problem("user-denied")
         return None
@@ -594,14 +653,24 @@ class AgentService:
         if self._audience and "card-inserted" in kinds:
             self._ahead.look_first()
 
-    def _reporter(self, origin: str, operation: str) -> Callable[[int, int], None]:
-        """Return what tells an origin, from any thread, how far its reading is."""
+    def _reporter(
+        self, origin: str, operation: str, shown: Conversation | None
+    ) -> Callable[[int, int], None]:
+        """Return what tells an origin, from any thread, how far its reading is.
 
-        def report(done: int, total: int) -> None:
+        And the person, where `shown` is given.
+        """
+
+        def tell(done: int, total: int) -> None:
             message: Message = {"type": "progress", "operation": operation}
             message |= {"done": done, "total": total}
+            self._audience.tell(origin, message)
+            if shown is not None:
+                shown.working(done, total)
+
+        def report(done: int, total: int) -> None:
             with contextlib.suppress(RuntimeError):  # the agent ends
-                self._loop.call_soon_threadsafe(self._audience.tell, origin, message)
+                self._loop.call_soon_threadsafe(tell, done, total)
 
         return report
 
@@ -626,43 +695,68 @@ class AgentService:
         self._want_not_denied(origin)
         self._limits.begin(origin)
         attempt.program = await find_program()
+        limits: list[asyncio.Timeout] = []
+
+        def more_time() -> bool:
+            given = self._questions.more_time()
+            if given:
+                self.attendance.extend(limits[0], DIALOG_SECONDS)
+            return given
+
         async with (
-            self._recorded(attempt),
-            self._card_of(attempt, reader, lang, patient=patient) as operation,
+            self._ui.conversation(more_time) as ask,
+            self._recorded(attempt, ask, lang),
+            self._limited(limits),
+            self._card_of(attempt, ask, reader, lang, patient=patient) as operation,
         ):
             yield operation
 
     @asynccontextmanager
-    async def _card_of(
-        self, attempt: _Attempt, reader: str | None, lang: str, *, patient: bool
-    ) -> AsyncIterator[_Operation]:
+    async def _limited(self, limits: list[asyncio.Timeout]) -> AsyncIterator[None]:
+        """Give an operation its time; `timeout`. Its limit is put into `limits`."""
         try:
-            async with self.attendance.limit(OPERATION_SECONDS):
-                found = await self._choose(attempt, reader, lang)
-                name = found.state.name
-                async with self._reservations.reserve(
-                    name, patient=patient
-                ) as reservation:
-                    stay = stay_of(found)
-                    assert found.card is not None  # only such readers are chosen
-                    with self._anew_when_changed(stay), _unblocking(found.card):
-                        yield _Operation(
-                            attempt, lang, found, found.card, stay, reservation
-                        )
+            async with self.attendance.limit(OPERATION_SECONDS) as limit:
+                limits.append(limit)
+                yield
         except TimeoutError:
             raise Problem("timeout") from None
 
     @asynccontextmanager
-    async def _recorded(self, attempt: _Attempt) -> AsyncIterator[None]:
+    async def _card_of(
+        self,
+        attempt: _Attempt,
+        ask: Conversation,
+        reader: str | None,
+        lang: str,
+        *,
+        patient: bool,
+    ) -> AsyncIterator[_Operation]:
+        found = await self._choose(attempt, ask, reader, lang)
+        name = found.state.name
+        async with self._reservations.reserve(name, patient=patient) as reservation:
+            stay = stay_of(found)
+            assert found.card is not None  # only such readers are chosen
+            attempt.virtual = self._readers.is_virtual(found)
+            with self._anew_when_changed(stay), _unblocking(found.card):
+                yield _Operation(
+                    attempt, ask, lang, found, found.card, stay, reservation
+                )
+
+    @asynccontextmanager
+    async def _recorded(
+        self, attempt: _Attempt, ask: Conversation, lang: str
+    ) -> AsyncIterator[None]:
         """Write down how an attempt ended, where data went or a person was asked.
 
-        What is given stands in the journal before the page has it.
+        What is given stands in the journal before the page has it. The person is shown
+        the end of what they were asked about.
         """
         outcome = GIVEN
+        end = Problem("internal-error")
         try:
             yield
         except Problem as problem:
-            outcome = problem.code
+            outcome, end = problem.code, problem
             if outcome in ("user-denied", "user-cancelled"):
                 self._limits.refused(attempt.origin)
             raise
@@ -683,6 +777,20 @@ class AgentService:
                     attempt.program,
                 )
                 await self._record(entry)
+            if attempt.asked and outcome != "cancelled":
+                ask.ended(self._outcome(attempt, outcome, end.title(lang), lang))
+
+    def _outcome(self, attempt: _Attempt, code: str, reason: str, lang: str) -> Outcome:
+        return Outcome(
+            attempt.origin,
+            attempt.call,
+            code,
+            reason,
+            attempt.data,
+            lang,
+            attempt.virtual,
+            self._marks(attempt.origin),
+        )
 
     async def _record(self, entry: Entry) -> None:
         """Write to the journal; goes on when the request is cancelled."""
@@ -704,21 +812,12 @@ class AgentService:
                 self._monitor.forget(stay)
             raise
 
-    async def _choose(self, attempt: _Attempt, reader: str | None, lang: str) -> Found:
+    async def _choose(
+        self, attempt: _Attempt, ask: Conversation, reader: str | None, lang: str
+    ) -> Found:
         """Return the reader that the request names, or the only one with a card."""
         origin = attempt.origin
-        states = await self._readers.states()
-        if reader is not None:
-            states = tuple(
-                state for state in states if reader_id(state.name, self._salt) == reader
-            )
-        if not states:
-            raise Problem("no-reader")
-        filled = [state for state in states if state.atr is not None]
-        if not filled:
-            raise Problem("no-card")
-        found = [await self._readers.look(state) for state in filled]
-        belgian = as_problem(partial(usable, found))
+        states, belgian = await self._cards(attempt, ask, reader, lang)
         if len(belgian) == 1:
             return belgian[0]
         names = tuple(found.state.name for found in belgian)
@@ -734,9 +833,56 @@ class AgentService:
         )
         offer = Offer(tuple(map(stay_of, belgian)), states)
         attempt.asked = True
-        return belgian[
-            await self._questions.pose(origin, offer, self._ui.choose(question))
-        ]
+        return belgian[await self._questions.pose(origin, offer, ask.choose(question))]
+
+    async def _cards(
+        self, attempt: _Attempt, ask: Conversation, reader: str | None, lang: str
+    ) -> tuple[tuple[ReaderState, ...], list[Found]]:
+        """Return the readers and those of them with a card that can be used.
+
+        Where there is none, the person may mend that, if the interface is patient.
+        """
+        while True:
+            states = await self._readers.states()
+            try:
+                return states, await self._usable(states, reader)
+            except Problem as problem:
+                if not ask.patient or problem.code not in _MENDED_BY_A_CARD:
+                    raise
+                wanted = Awaited(
+                    attempt.origin,
+                    problem.code,
+                    lang,
+                    self._source.virtual,
+                    self._marks(attempt.origin),
+                    attempt.program,
+                )
+                attempt.asked = True
+                try:
+                    await self._questions.until_changed(
+                        attempt.origin, states, ask.awaited(wanted)
+                    )
+                except Problem as ended:
+                    if ended.code != "timeout":
+                        raise
+                    left = problem.code in ("no-reader", "no-card")
+                    raise Problem("no-card") if left else problem from None
+
+    async def _usable(
+        self, states: tuple[ReaderState, ...], reader: str | None
+    ) -> list[Found]:
+        """Look into the readers; a Problem where no card can be used."""
+        if reader is not None:
+            states = tuple(
+                state for state in states if reader_id(state.name, self._salt) == reader
+            )
+        if not states:
+            raise Problem("no-reader")
+        filled = [state for state in states if state.atr is not None]
+        if not filled:
+            raise Problem("no-card")
+        found = [await self._readers.look(state) for state in filled]
+        return as_problem(partial(usable, found))
 
     async def _on_card(
         self,
@@ -779,3 +925,13 @@ def _check_validity(certificate: bytes) -> None:
     parsed = as_problem(partial(parse_certificate, certificate))
     if parsed.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
         raise Problem("certificate-expired")
+
+
+def _expires_soon(certificates: LoginCertificates | None) -> str | None:
+    """Return the last day of a login certificate, where it is not far; ISO 8601."""
+    if certificates is None:
+        return None
+    parsed = as_problem(partial(parse_certificate, certificates.holder))
+    last = parsed.not_valid_after_utc
+    soon = last - datetime.datetime.now(datetime.UTC) < datetime.timedelta(_SOON_DAYS)
+    return f"{last:%Y-%m-%d}" if soon else None

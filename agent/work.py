@@ -30,8 +30,15 @@ class Reservation:
         self.still = asyncio.Event()
         self.still.set()
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run blocking work; a cancelled caller leaves it to end by itself."""
+    async def run(
+        self,
+        work: Callable[[], T],
+        unwanted: Callable[[asyncio.Future[T]], None] | None = None,
+    ) -> T:
+        """Run blocking work; a cancelled caller leaves it to end by itself.
+
+        Then `unwanted` is called with what came of it.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         threading.Thread(
@@ -43,7 +50,7 @@ class Reservation:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             self.stop.set()
-            future.add_done_callback(_forget)
+            future.add_done_callback(unwanted or _forget)
             raise
 
     def _work(

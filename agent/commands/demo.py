@@ -26,7 +26,7 @@ from agent.commands import (
     virtual_source,
     vpcd_failure,
 )
-from agent.commands.running import endpoint, explain_ui, stop_on_signals
+from agent.commands.running import endpoint, stop_on_signals, user_interface
 from agent.connections import bind
 from agent.demo.browser import Endpoint, Opened, open_browser
 from agent.demo.serve import serve_portal
@@ -162,14 +162,14 @@ async def _run(
     settings = Settings(
         lang=options.lang, demo=True, test_cards=trust.test, data_dir=folder
     )
-    explain_ui(options.ui, options.lang)
+    ui = await asyncio.to_thread(user_interface, options.ui, options.lang)
     stop = stop_on_signals()
     async with contextlib.AsyncExitStack() as stack:
         portal_port, sockets = bind(0)
         for sock in sockets:
             stack.callback(sock.close)
         listening = await stack.enter_async_context(
-            endpoint(source, settings, agent_files.context(), None)
+            endpoint(source, ui, settings, agent_files.context(), None)
         )
         config = PortalConfig(
             origin=f"https://localhost:{portal_port}",

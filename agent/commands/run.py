@@ -16,7 +16,7 @@ from agent import tls
 from agent.commands import Failure, announce, card_source, say
 from agent.commands.origins import origin, policy_fault
 from agent.commands.reasons import Located
-from agent.commands.running import data_dir, endpoint, explain_ui, stop_on_signals
+from agent.commands.running import data_dir, endpoint, stop_on_signals, user_interface
 from agent.instance import (
     AlreadyRunning,
     Instance,
@@ -99,7 +99,7 @@ async def _run(
         counter=options.mode == "counter",
         data_dir=data_dir(options.data_dir),
     )
-    explain_ui(options.ui, options.lang)
+    ui = user_interface(options.ui, options.lang)
     loop = asyncio.get_running_loop()
     stop = stop_on_signals()
     known = KnownOnDisk(data_dir(options.data_dir) / "certificates")
@@ -111,7 +111,9 @@ async def _run(
         say,
         options.lang,
     )
-    async with endpoint(source, settings, context, options.port, known) as listening:
+    async with endpoint(
+        source, ui, settings, context, options.port, known
+    ) as listening:
         actions: dict[str, Callable[[], None]] = {
             "show": lambda: say(text("cli-here", options.lang)),
             "quit": partial(_set_soon, loop, stop),

@@ -19,6 +19,9 @@ from agent.server import Listening, PortRefused, PortTaken, serve
 from agent.service import AgentService
 from agent.settings import Settings
 from agent.texts import text
+from agent.ui import UserInterface
+from agent.ui.desktop import DesktopInterface
+from agent.ui.probe import why_no_windows
 from agent.ui.terminal import TerminalInterface
 from cardio.beid.known import KnownCertificates
 from cardio.card import CardSource
@@ -29,10 +32,13 @@ def data_dir(chosen: Path | None) -> Path:
     return chosen if chosen is not None else host.data_dir()
 
 
-def explain_ui(ui: str, lang: str) -> None:
-    """Say that windows are not built yet, where they were asked for."""
+def user_interface(ui: str, lang: str) -> UserInterface:
+    """Return what asks: windows, or the terminal, saying why it takes their place."""
     if ui == "desktop":
-        say(text("cli-terminal", lang))
+        if (reason := why_no_windows()) is None:
+            return DesktopInterface()
+        say(text(reason.sentence, lang, packages=reason.missing))
+    return TerminalInterface()
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -45,6 +51,7 @@ def stop_on_signals() -> asyncio.Event:
 @asynccontextmanager
 async def endpoint(
     source: CardSource,
+    ui: UserInterface,
     settings: Settings,
     context: ssl.SSLContext,
     port: int | None,
@@ -54,7 +61,7 @@ async def endpoint(
 
     `known` remembers the certificates of CAs and Register; default: for this run.
     """
-    service = AgentService(source, TerminalInterface(), settings, known)
+    service = AgentService(source, ui, settings, known)
     try:
         listening = await serve(service, context, port)
     except PortTaken:
@@ -69,3 +76,4 @@ async def endpoint(
         finally:
             with contextlib.suppress(asyncio.CancelledError):
                 await listening.close()
+            ui.close()

@@ -22,6 +22,7 @@ claim_port = _here.claim_port
 clock = _here.clock
 close_channel_to_others = _here.close_channel_to_others
 data_dir = _here.data_dir
+has_display = _here.has_display
 keep_memory_private = _here.keep_memory_private
 lock = _here.lock
 make_data_dir = _here.make_data_dir
@@ -44,6 +45,7 @@ __all__ = [
     "clock",
     "close_channel_to_others",
     "data_dir",
+    "has_display",
     "keep_memory_private",
     "lock",
     "make_data_dir",

@@ -52,6 +52,13 @@ def data_dir() -> Path:
     return (base if base.is_absolute() else Path.home() / ".local/share") / "eid-agent"
 
 
+def has_display() -> bool:
+    """Tell whether there is a screen for windows."""
+    if sys.platform == "darwin":
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 def policy_path() -> Path:
     """Return where an administrator's policy stands; nothing can name another place."""
     if sys.platform == "darwin":

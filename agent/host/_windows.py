@@ -46,6 +46,11 @@ def data_dir() -> Path:
     return Path(base if base else Path.home() / "AppData/Local") / "eid-agent"
 
 
+def has_display() -> bool:
+    """Tell whether there is a screen for windows."""
+    return True
+
+
 def policy_path() -> Path:
     """Return where an administrator's policy stands; nothing can name another place.
 

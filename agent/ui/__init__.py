@@ -1,16 +1,17 @@
 """How the agent asks a person: the questions as values, the interface that asks them.
 
-Whoever implements `UserInterface` shows one question at a time. Every method raises
-`Cancelled` when the person closes the question, `Unavailable` when none can be shown,
-and ends the question when its task is cancelled.
+A `UserInterface` opens a `Conversation` for each request, which shows one question at a
+time. Every question raises `Cancelled` when the person closes it, `Unavailable` when
+none can be shown, and ends when its task is cancelled.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, Self
 
 from cardio.card import PinEntry
 from cardio.pin import Pin
@@ -66,7 +67,11 @@ class AlwaysUsed:
 
 @dataclass(frozen=True)
 class Login:
-    """The PIN for a login at this site; `tries_left` None where the card won't say."""
+    """The PIN for a login at this site; `tries_left` None where the card won't say.
+
+    `wrong` says that the PIN before was wrong; `expires` is the last day (ISO 8601) of
+    a certificate that soon expires.
+    """
 
     site: str
     tries_left: int | None
@@ -74,6 +79,8 @@ class Login:
     virtual: bool
     marks: tuple[str, ...] = ()
     program: str | None = None
+    wrong: bool = False
+    expires: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,15 +110,61 @@ class Choice:
     program: str | None = None
 
 
-class UserInterface(Protocol):
-    """Asks the person at this computer."""
+@dataclass(frozen=True)
+class Awaited:
+    """A card that can be used is wanted; `reason` is the code of what is in the way."""
 
-    @property
-    def notice(self) -> Callable[[AlwaysUsed], Awaitable[None]] | None:
-        """What shows, without a question, that an "always" is used.
+    site: str
+    reason: str
+    lang: str
+    virtual: bool
+    marks: tuple[str, ...] = ()
+    program: str | None = None
 
-        None where nothing can show it: there no "always" counts (SAFETY 13 and 22).
-        """
+
+@dataclass(frozen=True)
+class Values:
+    """May these very values leave? `identity` and `address` as the API's objects.
+
+    None where they were not asked for or the card has none; `photo` is the JPEG file.
+    """
+
+    site: str
+    data: tuple[str, ...]
+    identity: Mapping[str, object] | None = field(repr=False)
+    address: Mapping[str, object] | None = field(repr=False)
+    photo: bytes | None = field(repr=False)
+    lang: str
+    virtual: bool
+    marks: tuple[str, ...] = ()
+    program: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a request ended, for a person who was asked something.
+
+    `code` is "given", "unwanted" (done, for a page that no longer waits) or a
+    problem's; `reason` says in the person's language why nothing was given, `data`
+    names what was.
+    """
+
+    site: str
+    call: str
+    code: str
+    reason: str
+    data: tuple[str, ...]
+    lang: str
+    virtual: bool
+    marks: tuple[str, ...] = ()
+
+
+class Conversation(Protocol):
+    """Asks the person at this computer what one request wants to know."""
+
+    #: True where a person may mend things in the middle: put a card in, look at the
+    #: values before they leave, type a PIN again. Else each of these ends the request.
+    patient: bool
 
     async def consent(self, question: Consent) -> Permission:
         """Return what the person allows; ALWAYS only where `lasting` is set."""
@@ -125,11 +178,76 @@ class UserInterface(Protocol):
     async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
         """Return whether the person goes on to type the PIN where `entry` says."""
 
-    def login_over(self, question: Login, reason: str | None) -> None:
-        """Show at once what became of a login, without waiting for anybody.
-
-        `reason` is the sentence that says why it failed, None for one that did not.
-        """
-
     async def choose(self, question: Choice) -> int:
         """Return the index of the option that the person chose."""
+
+    async def awaited(self, question: Awaited) -> None:
+        """Ask for a card until the task is cancelled, since the readers changed."""
+
+    async def values(self, question: Values) -> bool:
+        """Return whether the person lets these values leave."""
+
+    def working(self, done: int, total: int) -> None:
+        """Show how much of a card is read, in bytes; (0, 0) while it signs."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Show how the request ended; nobody waits until it is read.
+
+        After the end of the conversation, too, where the card was still at work then.
+        """
+
+
+class UserInterface(Protocol):
+    """Asks the person at this computer."""
+
+    @property
+    def notice(self) -> Callable[[AlwaysUsed], Awaitable[None]] | None:
+        """What shows, without a question, that an "always" is used.
+
+        None where nothing can show it: there no "always" counts (SAFETY 13 and 22).
+        """
+
+    def conversation(
+        self, more_time: Callable[[], bool]
+    ) -> AbstractAsyncContextManager[Conversation]:
+        """Return what asks for one request.
+
+        `more_time` is called when the person wishes for it; True where it was given.
+        """
+
+    def warm(self) -> None:
+        """Get ready for a question that may come soon."""
+
+    def close(self) -> None:
+        """Close what is open: the agent ends."""
+
+
+class AskedAtOnce:
+    """What interfaces share that ask a question and have the answer, no more."""
+
+    patient = False
+
+    @asynccontextmanager
+    async def conversation(self, more_time: Callable[[], bool]) -> AsyncIterator[Self]:
+        """Ask for one request."""
+        yield self
+
+    def warm(self) -> None:
+        """Be ready anyhow."""
+
+    def close(self) -> None:
+        """Leave nothing open anyhow."""
+
+    async def awaited(self, question: Awaited) -> None:
+        """Not asked here."""
+        raise Unavailable
+
+    async def values(self, question: Values) -> bool:
+        """Not asked here."""
+        raise Unavailable
+
+    def working(self, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Show nothing."""

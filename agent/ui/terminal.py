@@ -21,10 +21,12 @@ from typing import TypeVar
 from agent.host.peers import UNKNOWN
 from agent.texts import text, tries_left
 from agent.ui import (
+    AskedAtOnce,
     Cancelled,
     Choice,
     Consent,
     Login,
+    Outcome,
     Permission,
     PinChange,
     Unavailable,
@@ -45,9 +47,11 @@ T = TypeVar("T")
 _MAX_REPEATS = 10
 #: Within which a terminal shows a line, unless it is paused.
 _PAUSED_SECONDS = 0.2
+#: Ends of a login that the person who is asked has brought about, or cannot be told.
+_OWN_DOING = ("user-denied", "user-cancelled", "no-user-interface")
 
 
-class TerminalInterface:
+class TerminalInterface(AskedAtOnce):
     """Implements `UserInterface` on standard input and output.
 
     What is asked here is allowed once: it gives no "always", and none counts.
@@ -102,14 +106,19 @@ class TerminalInterface:
         words = self._login(f"login-{entry.value}", question)
         return await self._yes_no(question.lang, words)
 
-    def login_over(self, question: Login, reason: str | None) -> None:
-        """Say in a line of its own what became of a login, behind an open question."""
+    def ended(self, outcome: Outcome) -> None:
+        """Say in a line of its own what became of a login, behind an open question.
+
+        But for what the person just did.
+        """
+        if outcome.call != "authenticate" or outcome.code in _OWN_DOING:
+            return
         words = text(
-            "login-done" if reason is None else "login-not-done",
-            question.lang,
-            virtual=_virtual(question),
-            site=site_name(question.site),
-            reason=reason,
+            "login-done" if outcome.code == "given" else "login-not-done",
+            outcome.lang,
+            virtual=_virtual(outcome),
+            site=site_name(outcome.site),
+            reason=outcome.reason,
         )
         self._later.append(words)
         if not self._open:
@@ -306,6 +315,7 @@ class TerminalInterface:
                 self._pending = loop.create_future()
                 self._arrived = threading.Event()
                 deliver = partial(self._deliver, self._pending)
+                self._keyboard.begin()
                 _start(self._keyboard.read_line, loop, deliver, self._arrived)
             self._waiting = True
             try:
@@ -404,14 +414,14 @@ def _start(
     threading.Thread(target=work, name="terminal", daemon=True).start()
 
 
-def _virtual(question: Consent | Login | PinChange | Choice) -> str:
+def _virtual(question: Consent | Login | PinChange | Choice | Outcome) -> str:
     """Return the marks that stand before a question: test card, special run, program.
 
     A program is named where no known browser asks.
     """
     marks = [*(["test-card"] if question.virtual else []), *question.marks]
     words = [text(mark, question.lang) for mark in marks]
-    if not isinstance(question, PinChange) and question.program is not None:
+    if not isinstance(question, PinChange | Outcome) and question.program is not None:
         key = "asks-unknown" if question.program == UNKNOWN else "asks-program"
         words.append(text(key, question.lang, program=quoted(question.program)))
     return "".join(words)

@@ -80,6 +80,13 @@ class Keyboard:
         """Tell whether the end of a typed line shows as one."""
         return self._terminal and not secret
 
+    def begin(self) -> None:
+        """Take note that a line is read from now on; before its thread runs.
+
+        A question that ended sooner would let a PIN be seen that is typed late.
+        """
+        self._reading = True
+
     def read_line(self) -> bytearray | None:
         """Read one line without its end, None at the end of input; blocks.
 
@@ -89,7 +96,6 @@ class Keyboard:
         buffer = bytearray(_MAX_LINE)
         byte = bytearray(1)
         count = 0
-        self._reading = True
         try:
             while os.readv(self._descriptor, [byte]):
                 if byte == b"\n":

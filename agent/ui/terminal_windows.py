@@ -30,6 +30,9 @@ class Keyboard:
         """Tell whether the end of a typed line shows as one."""
         return self._terminal
 
+    def begin(self) -> None:
+        """Nothing to do: what is typed shows only as it is read."""
+
     def read_line(self) -> bytearray | None:
         """Read one line without its end, None at the end of input; blocks."""
         if not self._terminal:

@@ -13,7 +13,16 @@ import aiohttp
 from agent.server import serve
 from agent.service import AgentService
 from agent.settings import Settings
-from agent.ui import AlwaysUsed, Cancelled, Choice, Consent, Login, Permission
+from agent.ui import (
+    AlwaysUsed,
+    AskedAtOnce,
+    Cancelled,
+    Choice,
+    Consent,
+    Login,
+    Outcome,
+    Permission,
+)
 from cardio.beid.source import BeidCards
 from cardio.card import CardSource, PinEntry
 from cardio.pin import Pin
@@ -28,7 +37,7 @@ NONCE = "n" * 44
 
 
 @dataclass
-class Person:
+class Person(AskedAtOnce):
     """Answers questions as told; keeps them, and can be made to think for ever."""
 
     pin: bytes = b"1234"
@@ -37,7 +46,7 @@ class Person:
     option: int = 0
     thinks: bool = False
     questions: list[Consent | Login | Choice] = field(default_factory=list)
-    told: list[tuple[str, str | None]] = field(default_factory=list)
+    told: list[Outcome] = field(default_factory=list)
     last_tries: int = 0
     elsewhere: list[PinEntry] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,9 +87,9 @@ class Person:
         await self._hear(question)
         return self.agrees
 
-    def login_over(self, question: Login, reason: str | None) -> None:
-        """Take note of what became of a login."""
-        self.told.append((question.site, reason))
+    def ended(self, outcome: Outcome) -> None:
+        """Take note of how a request ended."""
+        self.told.append(outcome)
 
     async def choose(self, question: Choice) -> int:
         """Choose a reader."""

@@ -829,7 +829,7 @@ def test_asked_for_windows_it_says_why_it_asks_in_the_terminal(
             agent.type("1234")
         assert login.status == 200
         assert agent.end() == 0
-        assert agent.errors().count("Windows come in a later version") == 1
+        assert agent.errors().count("There is no screen for windows") == 1
 
 
 def test_a_virtual_card_wakes_the_service_before_it_looks_for_its_reader(

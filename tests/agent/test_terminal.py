@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from agent.texts import LANGUAGES, catalogue
-from agent.ui import Login
+from agent.ui import Login, Outcome
 from agent.ui.terminal import TerminalInterface
 from agent.ui.terminal_posix import Keyboard
 from agent.words import one_line, quoted
@@ -27,7 +27,7 @@ from cardio.card import PinEntry
 from cardio.virtual.profile import load_profile
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
-from tests.rig.pcscd import Pcscd, wait_until
+from tests.rig.pcscd import Pcscd
 from tests.rig.transcript import RecordedCard
 
 
@@ -196,8 +196,8 @@ def test_digits_of_a_question_that_ended_do_not_reach_the_shell(
         keyboard = Keyboard()
         reader = threading.Thread(target=lambda: lines.append(keyboard.read_line()))
         with keyboard.mode(secret=True):
+            keyboard.begin()
             reader.start()
-            wait_until(lambda: keyboard._reading, "it reads")
             echoing = termios.tcgetattr(stdin)
             echoing[3] |= termios.ECHO  # shows when the digits are there
             termios.tcsetattr(stdin, termios.TCSANOW, echoing)
@@ -286,7 +286,8 @@ async def test_a_line_about_a_login_waits_for_the_end_of_an_open_question(
         asking = asyncio.ensure_future(terminal.last_try(other))
         while not shown:
             await asyncio.sleep(0)
-        terminal.login_over(login, None)
+        over = Outcome(login.site, "authenticate", "given", "", (), "en", virtual=False)
+        terminal.ended(over)
         await terminal._screen.put("")
         assert "Logged in" not in "".join(shown)
         typed.write(b"y\n")

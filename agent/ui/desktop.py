@@ -1,0 +1,308 @@
+"""Asks in windows, which a process of their own shows; touches no screen by itself.
+
+That process is started for a request and ends with it, and a PIN's memory with it. When
+it crashes or is killed, the question counts as closed. Nothing but the agent has the
+other end of its pipes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from agent.ui import (
+    AlwaysUsed,
+    Awaited,
+    Cancelled,
+    Choice,
+    Consent,
+    Login,
+    Outcome,
+    Permission,
+    PinChange,
+    Unavailable,
+    Values,
+)
+from agent.ui.frames import Message
+from agent.ui.process import PinFrame, WindowProcess
+from cardio.card import PinEntry
+from cardio.errors import PinFormat
+from cardio.pin import Pin, wipe
+
+_log = logging.getLogger(__name__)
+
+#: Within which a window process says that it is there.
+_READY_SECONDS = 20.0
+#: For which one that was started ahead is kept.
+_WARM_SECONDS = 120.0
+
+Start = Callable[[], WindowProcess]
+
+
+class DesktopInterface:
+    """Implements `UserInterface` with windows."""
+
+    def __init__(self, start: Start = WindowProcess) -> None:
+        self._start = start
+        self._warm: WindowProcess | None = None
+        self._cooling: asyncio.TimerHandle | None = None
+        #: The last window that tells how something ended; the next one takes its place.
+        self._last: WindowProcess | None = None
+
+    @asynccontextmanager
+    async def conversation(
+        self, more_time: Callable[[], bool]
+    ) -> AsyncIterator[DesktopConversation]:
+        """Ask for one request, in one window."""
+        talk = DesktopConversation(self._take, more_time)
+        try:
+            yield talk
+        finally:
+            self._dismiss()
+            self._last = talk.leave()
+
+    async def notice(self, used: AlwaysUsed) -> None:
+        """Show that an "always" was used; Unavailable."""
+        process = await self._take()
+        process.send({"notice": dataclasses.asdict(used)})
+        while True:
+            received = await process.receive()
+            if received is None:
+                raise Unavailable
+            if isinstance(received, dict) and "shown" in received:
+                break
+        process.leave()
+        self._last = process
+
+    def warm(self) -> None:
+        """Start a process ahead of a question; one that nobody needs is ended again."""
+        loop = asyncio.get_running_loop()
+        if self._warm is None:
+            try:
+                self._warm = self._start()
+            except OSError as error:
+                _log.warning("the window process: %s", type(error).__name__)
+                return
+        if self._cooling is not None:
+            self._cooling.cancel()
+        self._cooling = loop.call_later(_WARM_SECONDS, self._cool)
+
+    def close(self) -> None:
+        """End what is open."""
+        self._cool()
+        self._dismiss()
+
+    def _cool(self) -> None:
+        if self._cooling is not None:
+            self._cooling.cancel()
+        if self._warm is not None:
+            self._warm.kill()
+        self._warm = self._cooling = None
+
+    def _dismiss(self) -> None:
+        """Close the window that tells how the last request ended."""
+        if self._last is not None:
+            self._last.kill()
+            self._last = None
+
+    async def _take(self) -> WindowProcess:
+        """Return a process that is ready; Unavailable."""
+        self._dismiss()
+        process, self._warm = self._warm, None
+        try:
+            process = process or self._start()
+        except OSError:
+            raise Unavailable from None
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                received = await process.receive()
+        except BaseException as error:
+            process.kill()
+            if isinstance(error, TimeoutError):
+                raise Unavailable from None
+            raise
+        if received is None:
+            raise Unavailable
+        return process
+
+
+class DesktopConversation:
+    """What one request asks, in one window; implements `Conversation`."""
+
+    patient = True
+
+    def __init__(
+        self,
+        take: Callable[[], Any],
+        more_time: Callable[[], bool],
+    ) -> None:
+        """`take` returns a process that is ready."""
+        self._take = take
+        self._more_time = more_time
+        self._process: WindowProcess | None = None
+        self._number = 0
+        self._told = False
+        self._signing = False
+        self._left = False
+
+    def leave(self) -> WindowProcess | None:
+        """Ask nothing any more; return the process whose window may stand a while."""
+        self._left = True
+        process = self._process
+        if process is None:
+            return None
+        if self._signing and not self._told:  # what comes of a PIN is shown later
+            return process
+        self._process = None
+        if not self._told:
+            process.kill()
+            return None
+        process.leave()
+        return process
+
+    async def consent(self, question: Consent) -> Permission:
+        """Ask for consent to exactly these data."""
+        answer = await self._ask("consent", question)
+        return Permission(answer)
+
+    async def values(self, question: Values) -> bool:
+        """Ask whether these values may leave."""
+        photo = None
+        if question.photo is not None:
+            photo = base64.b64encode(question.photo).decode()
+        return bool(await self._ask("values", question, photo=photo))
+
+    async def last_try(self, question: Login) -> bool:
+        """Ask whether the last try, or one that may be the last, may be used."""
+        return bool(await self._ask("last-try", question))
+
+    async def login_pin(self, question: Login) -> Pin:
+        """Ask for the PIN."""
+        return await self._pin("pin", question)
+
+    async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
+        """Ask whether to log in with a PIN that is typed in another place."""
+        return bool(await self._ask("elsewhere", question, entry=entry.value))
+
+    async def choose(self, question: Choice) -> int:
+        """Ask which reader."""
+        chosen = await self._ask("choose", question)
+        if not isinstance(chosen, int) or not 0 <= chosen < len(question.options):
+            raise Cancelled
+        return chosen
+
+    async def awaited(self, question: Awaited) -> None:
+        """Ask for a card; ends when its task is cancelled, or Cancelled."""
+        await self._ask("awaited", question)
+
+    # --- changing the PIN -------------------------------------------------------------
+
+    async def change_last_try(self, question: PinChange) -> bool:
+        """Ask whether what is, or may be, the last try may be used for the old PIN."""
+        return bool(await self._ask("change-last-try", question))
+
+    async def change_on_reader(self, question: PinChange) -> bool:
+        """Ask whether the PINs will be typed on the reader, and say to do it there."""
+        return bool(await self._ask("change-on-reader", question))
+
+    async def old_and_new_pin(self, question: PinChange) -> tuple[Pin, Pin]:
+        """Ask for the old PIN and the new one; the window sees to it that they fit."""
+        old = await self._pin("change-pin", question)
+        try:
+            return old, await self._next_pin()
+        except BaseException:
+            old.wipe()
+            raise
+
+    # --- what is shown and not answered -----------------------------------------------
+
+    def working(self, done: int, total: int) -> None:
+        """Show how far a reading is; (0, 0) while the card signs."""
+        if self._process is not None:
+            self._process.send({"work": [done, total]})
+            self._signing = not total
+
+    def ended(self, outcome: Outcome) -> None:
+        """Show how the request ended, where a window is open."""
+        if self._process is not None:
+            self._process.send({"ended": dataclasses.asdict(outcome)})
+            self._told = True
+            if self._left:
+                self._process.leave()
+
+    # --- the pipe ---------------------------------------------------------------------
+
+    async def _ask(self, kind: str, question: object, **more: object) -> Any:
+        """Put a question and return the answer; Cancelled, Unavailable."""
+        received = await self._answer(kind, question, **more)
+        if isinstance(received, PinFrame):
+            wipe(received.digits)
+            raise Cancelled
+        return received["value"]
+
+    async def _pin(self, kind: str, question: object) -> Pin:
+        received = await self._answer(kind, question)
+        if not isinstance(received, PinFrame):
+            raise Cancelled
+        return _pin_of(received)
+
+    async def _next_pin(self) -> Pin:
+        received = await self._received()
+        if not isinstance(received, PinFrame):
+            raise Cancelled
+        return _pin_of(received)
+
+    async def _answer(
+        self, kind: str, question: Any, **more: object
+    ) -> Message | PinFrame:
+        if self._process is None:
+            self._process = await self._take()
+        self._number += 1
+        members = {
+            field.name: getattr(question, field.name)
+            for field in dataclasses.fields(question)
+        }
+        self._process.send(
+            {"ask": kind, "id": self._number, "question": members | more}
+        )
+        try:
+            return await self._received()
+        except asyncio.CancelledError:
+            with contextlib.suppress(AttributeError):
+                self._process.send({"over": self._number})
+            raise
+
+    async def _received(self) -> Message | PinFrame:
+        """Return the answer to the question that is open; Cancelled."""
+        while self._process is not None:
+            received = await self._process.receive()
+            if received is None:
+                self._process = None
+                break
+            if isinstance(received, PinFrame):
+                if received.question == self._number:
+                    return received
+                wipe(received.digits)
+            elif received.get("more") == self._number:
+                if self._more_time():
+                    self._process.send({"time": self._number})
+            elif received.get("answer") == self._number:
+                return received
+            elif received.get("closed") == self._number:
+                break
+        raise Cancelled
+
+
+def _pin_of(frame: PinFrame) -> Pin:
+    """Return a PIN that takes the frame's buffer over; Cancelled for what is none."""
+    try:
+        return Pin(frame.digits)
+    except PinFormat:  # the window sends none like that
+        wipe(frame.digits)
+        raise Cancelled from None

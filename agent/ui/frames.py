@@ -1,0 +1,72 @@
+"""What the agent and its window process say over their two pipes; pure.
+
+A frame is one byte of kind, four of length (big-endian), and that many bytes: a JSON
+object, or a PIN. A PIN is a frame of its own, so that its digits never stand in a text:
+four bytes that name the question (big-endian), then the digits.
+
+The agent asks (`ask`, with the number of the question in `id`), says that a question is
+over (`over`), how far a reading is (`work`), how a request ended (`ended`) and that a
+window shall come to the front (`front`). The process is `ready`, and tells that a
+question was answered (`answer`), closed (`closed`), needs more time (`more`), and
+whether its window has the person's attention (`active`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+#: A photo is the longest that is sent: at most 4 kB, in base64.
+MAX_BYTES = 1 << 20
+HEAD_BYTES = 5
+
+JSON = ord("J")
+PIN = ord("P")
+
+Message = dict[str, Any]
+
+
+class BadFrame(Exception):
+    """What came over the pipe has no form."""
+
+
+def encode(message: Message) -> bytes:
+    """Return the frame of a message."""
+    return _head(JSON, body := json.dumps(message).encode()) + body
+
+
+def pin_head(question: int, digits: int) -> bytes:
+    """Return what goes before a PIN's digits, which are written apart and wiped."""
+    return bytes([PIN]) + (digits + 4).to_bytes(4) + question.to_bytes(4)
+
+
+def _head(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + len(body).to_bytes(4)
+
+
+def parse_head(head: bytes) -> tuple[int, int]:
+    """Return a frame's kind and length; BadFrame."""
+    kind, length = head[0], int.from_bytes(head[1:HEAD_BYTES])
+    if kind not in (JSON, PIN) or length > MAX_BYTES:
+        raise BadFrame
+    return kind, length
+
+
+def parse_message(body: bytes | bytearray) -> Message:
+    """Return the object of a JSON frame; BadFrame."""
+    try:
+        message = json.loads(body)
+    except ValueError:
+        raise BadFrame from None
+    if not isinstance(message, dict):
+        raise BadFrame
+    return message
+
+
+def parse_pin(body: bytearray) -> tuple[int, bytearray]:
+    """Return the question and the digits of a PIN frame, and wipe the frame."""
+    if len(body) < 4:
+        raise BadFrame
+    question, digits = int.from_bytes(body[:4]), body[4:]
+    body[:] = bytes(len(body))
+    return question, digits

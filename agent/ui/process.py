@@ -1,0 +1,154 @@
+"""The window process as the agent sees it: a child and two pipes; touches those alone.
+
+Both pipes have a thread, so that a window that hangs stops nothing in the agent. What a
+pipe brings is read into buffers of ours: a PIN can be wiped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import agent
+from agent.ui import frames
+from agent.ui.frames import Message
+from cardio.pin import wipe
+
+#: -P: a folder named `agent` where the program was started is not run instead of it.
+COMMAND = (sys.executable, "-P", "-m", "agent.ui.windows")
+
+
+def environment() -> dict[str, str]:
+    """Return the child's environment: it runs the same program as this process."""
+    here = str(Path(agent.__file__).parents[1])
+    before = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (here, before)))}
+
+
+@dataclass
+class PinFrame:
+    """A PIN's digits, and the number of the question that they answer."""
+
+    question: int
+    digits: bytearray = field(repr=False)
+
+
+class WindowProcess:
+    """A running window process: `receive` returns what it says, None at its end."""
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        """Start it; OSError. Blocks for a moment; call on the loop that receives."""
+        self._loop = asyncio.get_running_loop()
+        self._received: asyncio.Queue[Message | PinFrame | None] = asyncio.Queue()
+        self._outgoing: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._left = False
+        self._child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=environment(),
+        )
+        for work in (self._read, self._write):
+            threading.Thread(target=work, name="window", daemon=True).start()
+
+    def send(self, message: Message) -> None:
+        """Say something to the process, soon; nothing happens when it is gone."""
+        self._outgoing.put(message)
+
+    async def receive(self) -> Message | PinFrame | None:
+        """Return the next thing that it says; None once and for ever at its end."""
+        received = await self._received.get()
+        if received is None:
+            self._received.put_nowait(None)
+        return received
+
+    def leave(self) -> None:
+        """Ask nothing any more: its pipe ends, and it ends when its window is closed.
+
+        What it still says is forgotten, a PIN wiped.
+        """
+        self._left = True
+        self._outgoing.put(None)
+        while not self._received.empty():
+            _forget(self._received.get_nowait())
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._child.kill()
+        self.leave()
+
+    @property
+    def process_id(self) -> int:
+        """Its number in the operating system."""
+        return self._child.pid
+
+    def _write(self) -> None:
+        assert self._child.stdin is not None
+        with contextlib.suppress(OSError, ValueError), self._child.stdin as pipe:
+            while (message := self._outgoing.get()) is not None:
+                pipe.write(frames.encode(message))
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        try:
+            with self._child.stdout as pipe:
+                assert isinstance(pipe, io.RawIOBase)
+                while (frame := _frame(pipe)) is not None:
+                    self._deliver(frame)
+        except (OSError, ValueError, frames.BadFrame):
+            self._child.kill()
+        self._child.wait()
+        self._deliver(None)
+
+    def _deliver(self, frame: Message | PinFrame | None) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._take_in, frame)
+        except RuntimeError:  # the agent has ended
+            _forget(frame)
+
+    def _take_in(self, frame: Message | PinFrame | None) -> None:
+        if self._left:
+            _forget(frame)
+        if not self._left or frame is None:
+            self._received.put_nowait(frame)
+
+
+def _forget(frame: Message | PinFrame | None) -> None:
+    if isinstance(frame, PinFrame):
+        wipe(frame.digits)
+
+
+def _frame(pipe: io.RawIOBase) -> Message | PinFrame | None:
+    """Read one frame; None at the end of the pipe."""
+    head = bytearray(frames.HEAD_BYTES)
+    if not _fill(pipe, head):
+        return None
+    kind, length = frames.parse_head(bytes(head))
+    body = bytearray(length)
+    if not _fill(pipe, body):
+        wipe(body)
+        return None
+    if kind == frames.PIN:
+        return PinFrame(*frames.parse_pin(body))
+    return frames.parse_message(body)
+
+
+def _fill(pipe: io.RawIOBase, buffer: bytearray) -> bool:
+    """Read until the buffer is full, into it alone; False at the pipe's end."""
+    view, done = memoryview(buffer), 0
+    while done < len(buffer):
+        count = pipe.readinto(view[done:])
+        if not count:
+            return False
+        done += count
+    return True

@@ -1,0 +1,101 @@
+"""The pages about card and reader, and about how a request ended."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QProgressBar, QRadioButton
+
+from agent.ui.frames import Message
+from agent.ui.windows.page import Page
+from agent.words import quoted
+
+#: What has a heading of its own at the end of a request; else a general one.
+_HEADINGS = {
+    "given": "window-done",
+    "pin-incorrect": "window-ended-wrong",
+    "pin-blocked": "window-ended-blocked",
+    "card-removed": "window-ended-removed",
+    "timeout": "window-ended-timeout",
+    "unwanted": "window-ended-unwanted",
+}
+
+
+def awaited(question: Message) -> Page:
+    """Ask for a card that can be used."""
+    reason = question["reason"]
+    page = Page(question, f"window-awaited-{reason}")
+    page.site()
+    page.say(f"window-awaited-{reason}-do")
+    page.say("window-awaited-goes-on")
+    page.cancel()
+    return page
+
+
+def choose(question: Message) -> Page:
+    """Ask which of several readers."""
+    page = Page(question, "window-choose")
+    page.site()
+    tests = question["test_cards"] or [False] * len(question["options"])
+    buttons = []
+    for name, test in zip(question["options"], tests, strict=True):
+        mark = page.text("test-card") if test else ""
+        button = QRadioButton((mark + quoted(name)).replace("&", "&&"))
+        page.column.addWidget(button)
+        buttons.append(button)
+    page.cancel()
+    go_on = page.allow("window-continue", answer=None)
+    go_on.set_ready(ready=False)
+    for button in buttons:
+        button.toggled.connect(lambda _: go_on.set_ready(ready=True))
+    go_on.clicked.disconnect()
+    go_on.clicked.connect(
+        lambda: page.answered.emit([one.isChecked() for one in buttons].index(True))
+    )
+    page.first = buttons[0]
+    return page
+
+
+class Working(Page):
+    """How far a reading is, or that the card signs."""
+
+    def __init__(self, question: Message) -> None:
+        super().__init__(question, "window-working")
+        self.site()
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self.column.addWidget(self._bar)
+        self.say("window-working-leave")
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show `done` of `total` bytes; (0, 0) where nobody can tell."""
+        self._bar.setRange(0, total)
+        self._bar.setValue(done)
+        percent = 100 * done // total if total else 0
+        self._bar.setAccessibleName(self.text("window-percent", percent=percent))
+
+
+def ended(outcome: Message) -> Page:
+    """Say how a request ended."""
+    code = outcome["code"]
+    page = Page(outcome, _HEADINGS.get(code, "window-ended"))
+    page.site()
+    if code == "given":
+        page.say(f"window-given-{outcome['call']}")
+        for part in outcome["data"]:
+            page.say("window-item", item=page.text(f"shared-{part}"))
+    else:
+        page.say("window-words", words=outcome["reason"])
+        if code == "pin-blocked":
+            page.say("window-blocked-still")
+    page.cancel("window-close")
+    return page
+
+
+def notice(used: Message) -> Page:
+    """Say that data go to a site because the person once answered "always"."""
+    page = Page(used, "window-notice")
+    page.site()
+    for part in used["data"]:
+        page.say("window-item", item=page.text(f"shared-{part}"))
+    page.say("window-notice-undo")
+    page.cancel("window-close")
+    return page

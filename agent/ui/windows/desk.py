@@ -1,0 +1,143 @@
+"""What stands between pipe and window: frames become pages, answers become frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, QTimer
+from PySide6.QtWidgets import QApplication
+
+from agent.ui.frames import Message
+from agent.ui.windows import card, consent, pin
+from agent.ui.windows.page import Page
+from agent.ui.windows.pipe import Pipe
+from agent.ui.windows.window import DIALOG_SECONDS, Window
+
+#: For which the window tells how a request ended, unless it is closed before.
+_ENDED_SECONDS = 30
+
+_PAGES: dict[str, Callable[[Message], Page]] = {
+    "consent": consent.consent,
+    "values": consent.values,
+    "last-try": pin.last_try,
+    "pin": pin.pin,
+    "elsewhere": pin.elsewhere,
+    "choose": card.choose,
+    "awaited": card.awaited,
+    "change-last-try": pin.change_last_try,
+    "change-pin": pin.change,
+    "change-on-reader": pin.change_on_reader,
+}
+
+
+class Desk(QObject):
+    """Shows what the agent sends, and sends what the person answers."""
+
+    def __init__(self, app: QApplication) -> None:
+        super().__init__()
+        self._app = app
+        self._pipe = Pipe()
+        self._window = Window()
+        self._open: int | None = None
+        self._agreed = False
+        #: True once the window may be closed without an answer being missed.
+        self._over = False
+        self._question: Message | None = None
+        self._pipe.received.connect(self._received)
+        self._pipe.ended.connect(self._pipe_ended)
+        self._window.closed.connect(self._closed)
+        self._window.more_time.connect(self._more_time)
+        self._window.active.connect(lambda on: self._pipe.send({"active": on}))
+
+    def start(self) -> None:
+        """Begin to listen to the agent."""
+        self._pipe.start()
+        self._pipe.send({"ready": True})
+
+    def _received(self, message: Message) -> None:
+        if "ask" in message:
+            self._ask(message["ask"], message["id"], message["question"])
+        elif "over" in message:
+            self._wait()
+        elif "work" in message:
+            self._work(*message["work"])
+        elif "time" in message:
+            self._window.restart(DIALOG_SECONDS)
+        elif "ended" in message:
+            self._show_end(card.ended(message["ended"]))
+        elif "notice" in message:
+            self._show_end(card.notice(message["notice"]))
+            self._pipe.send({"shown": True})
+        elif "front" in message:
+            self._window.activateWindow()
+
+    # --- questions --------------------------------------------------------------------
+
+    def _ask(self, kind: str, number: int, question: Message) -> None:
+        self._open, self._question, self._over = number, question, False
+        if kind == "pin" and not (question["wrong"] or self._agreed):
+            # The field has no focus before the person agreed (SAFETY 16).
+            first = pin.login(question)
+            first.answered.connect(lambda _: self._put(kind, question))
+            self._show(first)
+        else:
+            self._put(kind, question)
+
+    def _put(self, kind: str, question: Message) -> None:
+        self._agreed = True
+        page = _PAGES[kind](question)
+        page.answered.connect(self._answered)
+        page.pins.connect(self._pins)
+        self._show(page)
+
+    def _show(self, page: Page) -> None:
+        page.closed.connect(self._window.close)
+        self._window.show_page(page, DIALOG_SECONDS)
+
+    def _answered(self, value: object) -> None:
+        if self._open is not None:
+            self._pipe.send({"answer": self._open, "value": value})
+        self._wait()
+
+    def _pins(self, pins: list[bytearray]) -> None:
+        for digits in pins:
+            self._pipe.send_pin(self._open or 0, digits)
+        self._wait()
+
+    # --- while nothing is asked -------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Show that something goes on, until the agent says what comes next."""
+        self._open = None
+        if self._question is not None and "site" in self._question:
+            self._window.show_page(card.Working(self._question), None)
+
+    def _work(self, done: int, total: int) -> None:
+        page = self._window.page
+        if not isinstance(page, card.Working):
+            self._wait()
+            page = self._window.page
+        if isinstance(page, card.Working):
+            page.show_progress(done, total)
+
+    def _show_end(self, page: Page) -> None:
+        self._open, self._over = None, True
+        page.closed.connect(self._window.close)
+        self._window.show_page(page, None)
+        QTimer.singleShot(_ENDED_SECONDS * 1000, self._app.quit)
+
+    # --- the ends ---------------------------------------------------------------------
+
+    def _closed(self) -> None:
+        if self._open is not None:
+            self._pipe.send({"closed": self._open})
+        self._app.quit()
+
+    def _more_time(self) -> None:
+        if self._open is not None:
+            self._pipe.send({"more": self._open})
+
+    def _pipe_ended(self) -> None:
+        """End with the agent; what only tells how something ended may stand."""
+        if not self._over:
+            self._app.quit()

@@ -1,0 +1,216 @@
+"""The pages on which a PIN is typed, and those before: consent, and the last try."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRegularExpression, Qt
+from PySide6.QtGui import QKeyEvent, QRegularExpressionValidator
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QWidget
+
+from agent.texts import tries_left
+from agent.ui.frames import Message
+from agent.ui.windows.guard import GuardedButton
+from agent.ui.windows.page import Page
+from agent.ui.windows.plain import paragraph, plain
+from cardio.pin import MAX_DIGITS, MIN_DIGITS
+
+#: How many tries a fresh card has; the picture shows as many fields.
+_TRIES = 3
+
+
+class PinField(QLineEdit):
+    """Takes 4 to 12 digits, shows none of them, and gives no copy to the clipboard."""
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__()
+        self.setEchoMode(QLineEdit.EchoMode.Password)
+        self.setMaxLength(MAX_DIGITS)
+        self.setValidator(
+            QRegularExpressionValidator(QRegularExpression(f"[0-9]{{0,{MAX_DIGITS}}}"))
+        )
+        self.setInputMethodHints(
+            Qt.InputMethodHint.ImhDigitsOnly
+            | Qt.InputMethodHint.ImhHiddenText
+            | Qt.InputMethodHint.ImhSensitiveData
+            | Qt.InputMethodHint.ImhNoPredictiveText
+        )
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        self.setAccessibleName(name)
+        self.setAccessibleDescription(description)
+        #: Where Return goes once the PIN can be one.
+        self.forward: QWidget | None = None
+
+    def complete(self) -> bool:
+        """Tell whether what was typed can be a PIN."""
+        return MIN_DIGITS <= len(self.text()) <= MAX_DIGITS
+
+    def take(self) -> bytearray:
+        """Return the digits and empty the field; Qt's copies die with the process."""
+        digits = bytearray(self.text(), "ascii")
+        self.clear()
+        return digits
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  (Qt)
+        """Let Return go to the next field or button, and send nothing."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            event.accept()
+            if self.complete() and self.forward is not None:
+                self.forward.setFocus()
+            return
+        super().keyPressEvent(event)
+
+
+def login(question: Message) -> Page:
+    """Ask whether to log in; what follows is the PIN."""
+    page = Page(question, "window-login")
+    page.site()
+    page.say("window-login-receives")
+    _expiry(page)
+    page.cancel()
+    page.allow("window-to-pin", answer=True)
+    return page
+
+
+def pin(question: Message) -> Page:
+    """Ask the PIN."""
+    page = Page(question, "window-wrong" if question["wrong"] else "window-pin")
+    page.site()
+    _tries(page)
+    field = _field(page, "window-pin-label")
+    page.say("window-pin-hint")
+    page.cancel()
+    button = page.allow("window-log-in", answer=None)
+    _send(page, button, [field])
+    page.first = field
+    return page
+
+
+def last_try(question: Message) -> Page:
+    """Ask whether what is, or may be, the last try shall be used."""
+    return _last_try(question, "window-last-try-login")
+
+
+def change_last_try(question: Message) -> Page:
+    """Ask the same for the old PIN of a change."""
+    return _last_try(question, "window-last-try-change")
+
+
+def _last_try(question: Message, goal: str) -> Page:
+    known = question["tries_left"] is not None
+    page = Page(question, "window-last-try" if known else "window-maybe-last-try")
+    if "site" in question:
+        page.site()
+    page.say(goal)
+    _tries(page)
+    page.say("window-last-try-means", "warning")
+    page.say("window-last-try-advice")
+    page.cancel()
+    page.choice("window-last-try-no", answer=False)
+    page.allow("window-last-try-yes", answer=True)
+    return page
+
+
+def elsewhere(question: Message) -> Page:
+    """Say that the PIN is typed on the reader, or in another program's window."""
+    page = Page(question, "window-login")
+    page.site()
+    page.say("window-login-receives")
+    _tries(page)
+    page.say(f"window-elsewhere-{question['entry']}")
+    _expiry(page)
+    page.cancel()
+    page.allow("window-continue", answer=True)
+    return page
+
+
+def change(question: Message) -> Page:
+    """Ask the old PIN and the new one twice."""
+    page = Page(question, "window-change")
+    page.say("window-change-reader", reader=question["reader"])
+    _tries(page)
+    old = _field(page, "window-change-old")
+    new = _field(page, "window-change-new")
+    again = _field(page, "window-change-again")
+    page.say("window-pin-hint")
+    fault = paragraph("", "warning")
+    page.column.addWidget(fault)
+    page.cancel()
+    button = page.allow("window-change-do", answer=None)
+
+    def check() -> None:
+        complete = old.complete() and new.complete()
+        same, differ = old.text() == new.text(), new.text() != again.text()
+        words = ""
+        if complete and same:
+            words = page.text("window-change-same")
+        elif complete and again.complete() and differ:
+            words = page.text("window-change-differ")
+        fault.setText(words)
+        button.set_ready(ready=complete and not same and not differ)
+
+    onward: list[QWidget] = [new, again, button]
+    for field, forward in zip((old, new, again), onward, strict=True):
+        field.textChanged.connect(check)
+        field.forward = forward
+    button.clicked.disconnect()
+    button.clicked.connect(lambda: page.pins.emit([old.take(), new.take()]))
+    button.clicked.connect(again.clear)
+    button.set_ready(ready=False)
+    page.first = old
+    return page
+
+
+def change_on_reader(question: Message) -> Page:
+    """Say that the three PINs of a change are typed on the reader."""
+    page = Page(question, "window-change")
+    page.say("window-change-reader", reader=question["reader"])
+    _tries(page)
+    page.say("window-change-on-reader")
+    page.cancel()
+    page.allow("window-continue", answer=True)
+    return page
+
+
+def _field(page: Page, key: str) -> PinField:
+    label = page.text(key)
+    field = PinField(label, "\n".join([*page.spoken, page.text("window-pin-hint")]))
+    name = plain(label, "term")
+    name.setBuddy(field)
+    page.column.addWidget(name)
+    page.column.addWidget(field)
+    return field
+
+
+def _send(page: Page, button: GuardedButton, fields: list[PinField]) -> None:
+    """Let a button send what was typed, once it can be PINs."""
+
+    def check() -> None:
+        button.set_ready(ready=all(field.complete() for field in fields))
+
+    for field in fields:
+        field.textChanged.connect(check)
+        field.forward = button
+    button.clicked.disconnect()
+    button.clicked.connect(lambda: page.pins.emit([field.take() for field in fields]))
+    check()
+
+
+def _expiry(page: Page) -> None:
+    if page.question["expires"]:
+        page.say("window-expires", "warning", date=page.question["expires"])
+
+
+def _tries(page: Page) -> None:
+    """Say how many tries are left, in words and in a picture."""
+    left = page.question["tries_left"]
+    page.say("window-tries", tries=tries_left(left, page.lang))
+    if left is None:
+        return
+    picture = QWidget()
+    row = QHBoxLayout(picture)
+    row.setContentsMargins(0, 0, 0, 0)
+    for number in range(max(_TRIES, left)):
+        mark: QLabel = plain("●" if number < left else "✕", "try")
+        row.addWidget(mark)
+    row.addStretch()
+    picture.setAccessibleName(page.spoken[-1])
+    page.column.addWidget(picture)
