@@ -790,6 +790,7 @@ class AgentService:
             lang,
             attempt.virtual,
             self._marks(attempt.origin),
+            attempt.program,
         )
 
     async def _record(self, entry: Entry) -> None:

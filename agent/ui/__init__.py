@@ -157,6 +157,7 @@ class Outcome:
     lang: str
     virtual: bool
     marks: tuple[str, ...] = ()
+    program: str | None = None
 
 
 class Conversation(Protocol):

@@ -421,7 +421,7 @@ def _virtual(question: Consent | Login | PinChange | Choice | Outcome) -> str:
     """
     marks = [*(["test-card"] if question.virtual else []), *question.marks]
     words = [text(mark, question.lang) for mark in marks]
-    if not isinstance(question, PinChange | Outcome) and question.program is not None:
+    if not isinstance(question, PinChange) and question.program is not None:
         key = "asks-unknown" if question.program == UNKNOWN else "asks-program"
         words.append(text(key, question.lang, program=quoted(question.program)))
     return "".join(words)
