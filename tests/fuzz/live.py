@@ -209,7 +209,8 @@ def parse(data: bytes, without_bodies: bool = False) -> Heard:
         if without_bodies and not data.startswith(b"{"):
             size = 0
         body, data = data[:size], data[size:]
-        assert len(body) == size, "half an answer"
+        # Of a long one that nobody takes the rest may be lost.
+        assert len(body) == size or status == 200, "half an answer"
         assert fields["cache-control"] == "no-store", head
         heard.statuses.append(status)
         heard.codes.append(_code(status, fields, body) if body else "")
@@ -219,9 +220,9 @@ def parse(data: bytes, without_bodies: bool = False) -> Heard:
 
 def _code(status: int, fields: dict[str, str], body: bytes) -> str:
     """Return the code of a problem, "" for what is none."""
-    answer = json.loads(body)
     if status < 400:
         return ""
+    answer = json.loads(body)
     assert fields["content-type"] == "application/problem+json; charset=utf-8"
     code: str = answer["code"]
     assert STATUS[code] == answer["status"] == status

@@ -38,6 +38,7 @@ def _chunked(*pieces: str, end: str = "0\r\n\r\n") -> str:
 
 _REQUESTS = {
     "200-status": f"{_STATUS}{_OWN}\r\n",
+    "200-script": f"GET /v1/client.js HTTP/1.1\r\n{_HOST}\r\n",
     "200-pipelined": f"{_STATUS}{_OWN}\r\n" * 3,
     "200-identity": _sized(_POST, _BODY),
     "200-login": _sized(f"POST /v1/authenticate HTTP/1.1\r\n{_OWN}{_JSON}", _NONCE),
