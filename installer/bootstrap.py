@@ -46,6 +46,7 @@ TEST_PACKAGES = (
     *CARD_PACKAGES,
     "at-spi2-core",
     "dbus",
+    "dunst",
     "gir1.2-ayatanaappindicator3-0.1",
     "libegl1",
     "libnss3-tools",

@@ -21,6 +21,7 @@ channel_address = _here.channel_address
 claim_port = _here.claim_port
 clock = _here.clock
 close_channel_to_others = _here.close_channel_to_others
+confine = _here.confine
 data_dir = _here.data_dir
 has_display = _here.has_display
 keep_memory_private = _here.keep_memory_private
@@ -44,6 +45,7 @@ __all__ = [
     "claim_port",
     "clock",
     "close_channel_to_others",
+    "confine",
     "data_dir",
     "has_display",
     "keep_memory_private",

@@ -52,6 +52,22 @@ def data_dir() -> Path:
     return (base if base.is_absolute() else Path.home() / ".local/share") / "eid-agent"
 
 
+def confine(memory: int, seconds: int) -> None:
+    """Give this process no new file or connection, and little memory and time.
+
+    `memory` in bytes. For good; what is open stays open.
+    """
+    limits = {
+        resource.RLIMIT_NOFILE: 0,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_AS: memory,
+    }
+    for limit, most in limits.items():
+        with contextlib.suppress(ValueError, OSError):  # macOS has no RLIMIT_AS
+            resource.setrlimit(limit, (most, most))
+
+
 def has_display() -> bool:
     """Tell whether there is a screen for windows."""
     if sys.platform == "darwin":

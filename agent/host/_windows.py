@@ -46,6 +46,10 @@ def data_dir() -> Path:
     return Path(base if base else Path.home() / "AppData/Local") / "eid-agent"
 
 
+def confine(memory: int, seconds: int) -> None:
+    """Not built here: this process keeps the rights of the user."""
+
+
 def has_display() -> bool:
     """Tell whether there is a screen for windows."""
     return True

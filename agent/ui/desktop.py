@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from agent.host.notices import noticed
+from agent.texts import text
 from agent.ui import (
     AlwaysUsed,
     Awaited,
@@ -30,6 +32,7 @@ from agent.ui import (
     Values,
 )
 from agent.ui.frames import Message
+from agent.ui.picture import decode
 from agent.ui.process import PinFrame, WindowProcess
 from cardio.card import PinEntry
 from cardio.errors import PinFormat
@@ -150,6 +153,7 @@ class DesktopConversation:
         self._told = False
         self._signing = False
         self._left = False
+        self._notice: contextlib.AsyncExitStack | None = None
 
     def leave(self) -> WindowProcess | None:
         """Ask nothing any more; return the process whose window may stand a while."""
@@ -173,9 +177,12 @@ class DesktopConversation:
 
     async def values(self, question: Values) -> bool:
         """Ask whether these values may leave."""
-        photo = None
+        photo: Message | None = None
         if question.photo is not None:
-            photo = base64.b64encode(question.photo).decode()
+            bitmap = await decode(question.photo)
+            photo = {} if bitmap is None else dataclasses.asdict(bitmap)
+            if bitmap is not None:
+                photo["pixels"] = base64.b64encode(bitmap.pixels).decode()
         return bool(await self._ask("values", question, photo=photo))
 
     async def last_try(self, question: Login) -> bool:
@@ -215,7 +222,7 @@ class DesktopConversation:
         """Ask for the old PIN and the new one; the window sees to it that they fit."""
         old = await self._pin("change-pin", question)
         try:
-            return old, await self._next_pin()
+            return old, await self._next_pin(question.lang)
         except BaseException:
             old.wipe()
             raise
@@ -252,8 +259,8 @@ class DesktopConversation:
             raise Cancelled
         return _pin_of(received)
 
-    async def _next_pin(self) -> Pin:
-        received = await self._received()
+    async def _next_pin(self, lang: str) -> Pin:
+        received = await self._received(lang)
         if not isinstance(received, PinFrame):
             raise Cancelled
         return _pin_of(received)
@@ -271,14 +278,16 @@ class DesktopConversation:
         self._process.send(
             {"ask": kind, "id": self._number, "question": members | more}
         )
-        try:
-            return await self._received()
-        except asyncio.CancelledError:
-            with contextlib.suppress(AttributeError):
-                self._process.send({"over": self._number})
-            raise
+        lang = question.lang
+        async with contextlib.AsyncExitStack() as self._notice:
+            try:
+                return await self._received(lang)
+            except asyncio.CancelledError:
+                if self._process is not None:
+                    self._process.send({"over": self._number})
+                raise
 
-    async def _received(self) -> Message | PinFrame:
+    async def _received(self, lang: str) -> Message | PinFrame:
         """Return the answer to the question that is open; Cancelled."""
         while self._process is not None:
             received = await self._process.receive()
@@ -289,6 +298,8 @@ class DesktopConversation:
                 if received.question == self._number:
                     return received
                 wipe(received.digits)
+            elif "behind" in received:
+                await self._call_attention(lang)
             elif received.get("more") == self._number:
                 if self._more_time():
                     self._process.send({"time": self._number})
@@ -297,6 +308,19 @@ class DesktopConversation:
             elif received.get("closed") == self._number:
                 break
         raise Cancelled
+
+    async def _call_attention(self, lang: str) -> None:
+        """Show a notification, until the question is over, that there is a window."""
+        if self._notice is None:
+            return
+
+        def clicked(activation: str) -> None:
+            if self._process is not None:
+                self._process.send({"front": activation})
+
+        words, action = text("window-behind", lang), text("window-show", lang)
+        showing = noticed(text("window-title", lang), words, action, clicked)
+        await self._notice.enter_async_context(showing)
 
 
 def _pin_of(frame: PinFrame) -> Pin:

@@ -97,7 +97,7 @@ def _importers(name: str) -> list[str]:
         ("smartcard", ["cardio.pcsc"]),
         ("pkcs11", ["cardio.pkcs11"]),
         ("pystray", ["agent.ui.tray"]),
-        ("dbus_fast", ["agent.host._session_linux"]),
+        ("dbus_fast", ["agent.host._notices_linux", "agent.host._session_linux"]),
     ],
 )
 def test_one_module_alone_touches_the_outside(package: str, allowed: list[str]) -> None:
@@ -117,9 +117,11 @@ _MAY_ASK_THE_SYSTEM = {
     "agent.host",
     "agent.host._peers_linux",
     "agent.host._peers_psutil",
+    "agent.host._notices_linux",
     "agent.host._posix",
     "agent.host._session_linux",
     "agent.host._windows",
+    "agent.host.notices",
     "agent.host.session",
     "agent.trust.stores",  # where browsers keep whom they trust
     "agent.ui.terminal",

@@ -49,19 +49,22 @@ def values(question: Message) -> Page:
             term.setBuddy(said)
             form.addRow(term, said)
     page.column.addLayout(form)
-    if question["photo"]:
-        page.column.addWidget(_photo(page, base64.b64decode(question["photo"])))
+    if question["photo"] is not None:
+        page.column.addWidget(_photo(page, question["photo"]))
     page.cancel()
     page.choice("window-refuse", answer=False)
     page.allow("window-send", answer=True)
     return page
 
 
-def _photo(page: Page, jpeg: bytes) -> QLabel:
-    """Return the card's photo as a picture; words where it is none."""
-    image = QImage.fromData(jpeg)
-    if image.isNull():
+def _photo(page: Page, bitmap: Message) -> QLabel:
+    """Return the card's photo, decoded elsewhere; words where it was none."""
+    if not bitmap:
         return paragraph(page.text("window-photo-bad"))
+    pixels, width = base64.b64decode(bitmap["pixels"]), bitmap["width"]
+    image = QImage(
+        pixels, width, bitmap["height"], 3 * width, QImage.Format.Format_RGB888
+    )
     label = QLabel()
     label.setPixmap(QPixmap.fromImage(image))
     label.setAlignment(Qt.AlignmentFlag.AlignLeft)

@@ -15,6 +15,8 @@ from agent.ui.windows.window import DIALOG_SECONDS, Window
 
 #: For which the window tells how a request ended, unless it is closed before.
 _ENDED_SECONDS = 30
+#: Within which a window is before the person, unless the desktop keeps it behind.
+_FRONT_MILLISECONDS = 1500
 
 _PAGES: dict[str, Callable[[Message], Page]] = {
     "consent": consent.consent,
@@ -69,7 +71,7 @@ class Desk(QObject):
             self._show_end(card.notice(message["notice"]))
             self._pipe.send({"shown": True})
         elif "front" in message:
-            self._window.activateWindow()
+            self._window.come_forward(message["front"])
 
     # --- questions --------------------------------------------------------------------
 
@@ -93,11 +95,18 @@ class Desk(QObject):
     def _show(self, page: Page) -> None:
         page.closed.connect(self._window.close)
         self._window.show_page(page, DIALOG_SECONDS)
+        QTimer.singleShot(_FRONT_MILLISECONDS, self._want_seen)
 
     def _answered(self, value: object) -> None:
         if self._open is not None:
             self._pipe.send({"answer": self._open, "value": value})
         self._wait()
+
+    def _want_seen(self) -> None:
+        """Say so where the desktop keeps the window behind others."""
+        if self._open is not None and not self._window.isActiveWindow():
+            self._app.alert(self._window)
+            self._pipe.send({"behind": True})
 
     def _pins(self, pins: list[bytearray]) -> None:
         for digits in pins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
@@ -94,6 +95,12 @@ class Window(QWidget):
         self._fit()
         self.show()
         first.setFocus()
+        self.come_forward("")
+
+    def come_forward(self, activation: str) -> None:
+        """Come before other windows; Wayland wants the token of a person's click."""
+        if activation:
+            os.environ["XDG_ACTIVATION_TOKEN"] = activation
         self.raise_()
         self.activateWindow()
 

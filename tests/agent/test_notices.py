@@ -1,0 +1,98 @@
+"""A window that is behind others is announced by the desktop; tried with real dunst."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+if sys.platform != "linux" or not all(
+    map(shutil.which, ("dbus-daemon", "dunst", "dunstctl", "Xvfb"))
+):
+    pytest.skip("no dunst, dbus-daemon or Xvfb here", allow_module_level=True)
+
+from agent.host.notices import noticed
+from tests.e2e.harness import virtual_screen
+
+_CONFIG = "[global]\nmonitor = 0\nshow_indicators = false\n"
+
+
+@pytest.fixture
+async def desktop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    """A session's bus, and a program that shows notifications on a screen."""
+    async with virtual_screen() as screen:
+        address = f"unix:path={tmp_path / 'bus'}"
+        bus = await asyncio.create_subprocess_exec(
+            *("dbus-daemon", "--session", "--nofork", "--print-address=1"),
+            f"--address={address}",
+            stdout=subprocess.PIPE,
+        )
+        assert bus.stdout is not None
+        await bus.stdout.readline()
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        monkeypatch.setenv("DISPLAY", screen.name)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        (tmp_path / "dunstrc").write_text(_CONFIG)
+        dunst = await asyncio.create_subprocess_exec(
+            *("dunst", "-conf", str(tmp_path / "dunstrc")),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            await _dunstctl("debug")
+            yield
+        finally:
+            for process in (dunst, bus):
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+
+async def _dunstctl(*words: str) -> str:
+    """Ask dunst, once it is there."""
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            *("dunstctl", *words), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        told, _ = await process.communicate()
+        if process.returncode == 0:
+            return told.decode()
+
+
+async def _count(wanted: str) -> None:
+    async with asyncio.timeout(20):
+        while (await _dunstctl("count", "displayed")).strip() != wanted:
+            pass  # each look is a process of its own: no busy loop
+
+
+@pytest.mark.usefixtures("desktop")
+async def test_a_click_on_the_notification_is_told_and_it_goes_with_the_question() -> (
+    None
+):
+    """Shown once, plain text, taken away at the end."""
+    clicked = asyncio.Event()
+    words = "<b>A question</b> & more"
+    async with noticed("eID agent", words, "Show", lambda _: clicked.set()):
+        await _count("1")
+        await _dunstctl("action")
+        await asyncio.wait_for(clicked.wait(), 20)
+    async with noticed("eID agent", words, "Show", lambda _: None):
+        await _count("1")
+    await _count("0")
+
+
+async def test_without_a_desktop_nothing_is_shown_and_nothing_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No bus: the question goes on without."""
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+    async with noticed("eID agent", "A question", "Show", lambda _: None):
+        await asyncio.sleep(0)
