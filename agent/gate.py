@@ -1,7 +1,7 @@
 """The gate: who may knock at all, decided from headers alone; pure, touches nothing.
 
-Host, Origin, own header, content type, in this order (HTTP API, "Gate"). Browsers set
-Host and Origin and a page cannot forge them; a program of the same user can.
+Host, Origin, Fetch Metadata, own header, content type, in this order. Browsers set the
+first three and a page cannot forge them; a program of the same user can.
 """
 
 from __future__ import annotations
@@ -46,6 +46,16 @@ class Gate:
         if _ORIGIN.fullmatch(origin):
             return True
         return bool(_LOOPBACK.fullmatch(origin)) and self.may_use_http(origin)
+
+
+def check_fetch(modes: list[str]) -> None:
+    """Want no request that a page cannot read the answer of: `origin-refused`.
+
+    Fetch Metadata tell of a form, a link, an image or a script; who sends none is no
+    browser, or an old one.
+    """
+    if not set(modes) <= {"cors", "websocket"}:
+        raise Problem("origin-refused")
 
 
 def check_own_header(values: list[str]) -> None:

@@ -161,6 +161,7 @@ def _gate(
                 response.headers["Access-Control-Allow-Origin"] = "*"
                 return response
             origin = rules.check_origin(headers.getall("Origin", []))
+            gate.check_fetch(headers.getall("Sec-Fetch-Mode", []))
             if request.method != "OPTIONS" and not _has_ticket(request):
                 gate.check_own_header(headers.getall("X-EID-Agent", []))
             if request.method == "POST":

@@ -347,16 +347,43 @@ def test_the_readme_keeps_its_length() -> None:
     assert len(lines) <= 150
 
 
-def test_the_security_page_names_tests_that_exist() -> None:
-    """Each test that SECURITY.md gives as evidence is in the tree."""
-    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/attacks.md"])
+def test_the_pages_of_security_name_tests_that_exist(page: str) -> None:
+    """Each test that they give as evidence is in the tree."""
+    text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", text))
     sources = "\n".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")
     )
     there = set(re.findall(r"def (test_\w+)", sources))
-    assert named, "SECURITY.md names no test"
+    assert named, f"{page} names no test"
     assert named <= there, sorted(named - there)
+
+
+def test_every_attack_in_the_list_has_its_test() -> None:
+    """They are numbered without a gap, at least 40, and each has a test of its own."""
+    text = (ROOT / "docs" / "attacks.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if re.match(r"\| \d", line)
+    ]
+    assert [number for number, _, _ in rows] == [str(n + 1) for n in range(len(rows))]
+    assert len(rows) >= 40
+    tests = [re.findall(r"`(test_\w+)`", named)[0] for _, _, named in rows]
+    assert len(set(tests)) == len(rows)
+
+
+def test_every_attacker_in_the_threat_model_has_a_promise_and_its_limit() -> None:
+    """A row each, with a test of what is promised; the limit is said in words."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    model = text.partition("## Threat model")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in model.splitlines() if "|" in line]
+    attackers = rows[2:]
+    assert len(attackers) >= 7
+    for who, promised, beyond in attackers:
+        assert "`test_" in promised, who
+        assert beyond.strip(), who
 
 
 def test_modules_and_functions_stay_short() -> None:
