@@ -139,6 +139,7 @@ async def test_a_pin_typed_too_late_stays_hidden_and_is_no_answer(
     interface = terminal.interface()
     question = asyncio.create_task(interface.login_pin(LOGIN))
     await terminal.asked()
+    await _until(_readers)  # the reading begins after the question is shown
     assert not terminal.echoes()
     question.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -173,6 +174,7 @@ async def test_a_pin_typed_too_late_is_wiped(
     monkeypatch.setattr(interface._keyboard, "read_line", kept)
     question = asyncio.create_task(interface.login_pin(LOGIN))
     await pipe.asked()
+    await _until(_readers)
     question.cancel()
     with pytest.raises(asyncio.CancelledError):
         await question
