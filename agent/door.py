@@ -2,7 +2,8 @@
 
 asyncio's own server takes whatever comes, with a quarter of a megabyte of TLS buffers
 each. Here a newcomer finds room: where there is none, the connection that has been idle
-for longest goes, be it in its handshake. One with a request under way stays.
+for longest goes, be it in its handshake or before its body has come. One with a request
+under way stays.
 """
 
 from __future__ import annotations
@@ -58,6 +59,22 @@ class Door:
             place.requests -= 1
             if connection in self._places:  # idle from now on
                 self._places[connection] = self._places.pop(connection)
+
+    @contextmanager
+    def waiting(self, connection: web.RequestHandler) -> Iterator[None]:
+        """Let a newcomer have the place while the block waits for the other end.
+
+        Else as many half requests as there are places would keep everybody out.
+        """
+        place = self._places.get(connection)
+        if place is None:  # it was closed
+            yield
+            return
+        place.requests -= 1
+        try:
+            yield
+        finally:
+            place.requests += 1
 
     def enter(
         self, connection: web.RequestHandler, accepted: socket.socket

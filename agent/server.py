@@ -264,7 +264,7 @@ async def _readers(request: web.Request) -> web.Response:
 
 
 async def _ticket(request: web.Request) -> web.Response:
-    protocol.parse_nothing(await read_body(request))
+    protocol.parse_nothing(await _body(request))
     return web.json_response(await request.app[_SERVICE].ticket(request[_ORIGIN]))
 
 
@@ -273,7 +273,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
 
 async def _identity(request: web.Request) -> web.Response:
-    asked = protocol.parse_identity(await read_body(request))
+    asked = protocol.parse_identity(await _body(request))
     lang = _language(request, asked.lang)
     with _speaking(lang):
         service = request.app[_SERVICE]
@@ -284,7 +284,7 @@ async def _identity(request: web.Request) -> web.Response:
 
 
 async def _authenticate(request: web.Request) -> web.Response:
-    asked = protocol.parse_authenticate(await read_body(request))
+    asked = protocol.parse_authenticate(await _body(request))
     lang = _language(request, asked.lang)
     with _speaking(lang):
         service = request.app[_SERVICE]
@@ -292,6 +292,11 @@ async def _authenticate(request: web.Request) -> web.Response:
             request[_ORIGIN], asked, lang, partial(_stranger, request)
         )
     return web.json_response(token)
+
+
+async def _body(request: web.Request) -> bytes:
+    with request.app[_DOOR].waiting(request.protocol):
+        return await read_body(request)
 
 
 async def _stranger(request: web.Request) -> str | None:

@@ -12,7 +12,7 @@ import threading
 import unicodedata
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -404,28 +404,33 @@ def test_the_port_is_open_on_loopback_alone(agent: Target) -> None:
 # --- many, and slow ------------------------------------------------------------------
 
 
-def test_a_login_succeeds_beside_requests_that_never_end(tmp_path: Path) -> None:
-    """Hundreds of half headers and half bodies, a byte more now and then."""
-    half = (
-        b"GET /v1/status HTTP/1.1\r\nHost: loc",
-        _POST + b"Content-Length: 9\r\n\r\n{",
-    )
+HALVES = {
+    "headers": b"GET /v1/status HTTP/1.1\r\nHost: loc",
+    "bodies": _POST + b"Expect: 100-continue\r\nContent-Length: 60000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_login_succeeds_beside_requests_that_never_end(
+    half: str, tmp_path: Path
+) -> None:
+    """Hundreds of half headers, or of half bodies, with a byte more now and then."""
     with target(tmp_path / "data") as agent, ExitStack() as opened:
+        sent = HALVES[half].replace(b"{port}", str(agent.port).encode())
         crowd = []
-        for number in range(300):
+        for _ in range(300):
             connection = opened.enter_context(agent.connect())
-            port = str(agent.port).encode()
-            connection.sendall(half[number % 2].replace(b"{port}", port))
+            connection.sendall(sent)
+            if half == "bodies":  # it is being read
+                assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")
             crowd.append(connection)
         done = threading.Event()
 
         def drip() -> None:
             while not done.wait(0.2):
                 for connection in crowd:
-                    try:
-                        connection.sendall(b"x")
-                    except OSError:  # sent away
-                        continue
+                    with suppress(OSError):  # sent away
+                        connection.sendall(b" ")
 
         dripping = threading.Thread(target=drip)
         dripping.start()
