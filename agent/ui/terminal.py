@@ -18,7 +18,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from agent.host.peers import UNKNOWN
 from agent.texts import text, tries_left
 from agent.ui import (
     AskedAtOnce,
@@ -31,6 +30,7 @@ from agent.ui import (
     PinChange,
     Unavailable,
 )
+from agent.ui.marks import marks
 from agent.words import quoted, site_name
 from cardio.card import PinEntry
 from cardio.errors import PinFormat
@@ -419,12 +419,15 @@ def _virtual(question: Consent | Login | PinChange | Choice | Outcome) -> str:
 
     A program is named where no known browser asks.
     """
-    marks = [*(["test-card"] if question.virtual else []), *question.marks]
-    words = [text(mark, question.lang) for mark in marks]
-    if not isinstance(question, PinChange) and question.program is not None:
-        key = "asks-unknown" if question.program == UNKNOWN else "asks-program"
-        words.append(text(key, question.lang, program=quoted(question.program)))
-    return "".join(words)
+    program = None if isinstance(question, PinChange) else question.program
+    return "".join(
+        marks(
+            question.lang,
+            virtual=question.virtual,
+            run=question.marks,
+            program=program,
+        )
+    )
 
 
 def _last(known: str, unknown: str, question: Login | PinChange) -> str:

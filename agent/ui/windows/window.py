@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from agent.texts import text
+from agent.ui.marks import marks
 from agent.ui.windows.guard import Guard
 from agent.ui.windows.page import Page
 from agent.ui.windows.plain import paragraph
@@ -125,9 +125,14 @@ class Window(QWidget):
 
     def _show_marks(self, page: Page) -> None:
         _clear(self._marks)
-        marks = [*(["test-card"] if page.question["virtual"] else [])]
-        for mark in [*marks, *page.question["marks"]]:
-            words = text(mark, page.lang).strip()
+        question = page.question
+        for mark in marks(
+            page.lang,
+            virtual=question["virtual"],
+            run=question["marks"],
+            program=question.get("program"),
+        ):
+            words = mark.strip()
             self._marks.addWidget(paragraph(words, "mark"))
             page.spoken.insert(0, words)
 
