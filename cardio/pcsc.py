@@ -34,7 +34,18 @@ from cardio.errors import (
     NoReader,
     ServiceUnavailable,
 )
-from cardio.part10 import Feature, Keypad, keypad, parse_features
+from cardio.part10 import (
+    GET_KEY_PRESSED,
+    PPDU_FEATURES,
+    Feature,
+    Keypad,
+    keypad,
+    parse_features,
+    parse_ppdu_features,
+    ppdu,
+    speaks_ppdu,
+    steps,
+)
 from cardio.readers import VIRTUAL_OF_WINDOWS, ReaderState
 from cardio.worker import Worker
 
@@ -62,6 +73,10 @@ _ERROR_INVALID_HANDLE = 0x06
 _ERROR_BROKEN_PIPE = 0x6D
 _GET_FEATURES = scard.SCARD_CTL_CODE(3400)
 _FIRMWARE_SIZE = 4
+#: What a keypad tells before an entry in two steps is over: nothing yet, no key, a
+#: digit, one digit taken back, all taken back (PC/SC part 10, GET_KEY_PRESSED).
+_KEYS_BEFORE_THE_LAST = (b"", b"\x00", b"\x2b", b"\x08", b"\x0a")
+_KEY_SECONDS = 0.1
 
 #: PC/SC return code to what it means for us; anything else is CardUnreadable.
 _ERRORS: dict[int, type[CardError]] = {
@@ -244,25 +259,28 @@ def _has_pin_pad(context: Any, name: str) -> bool | None:
     if code != scard.SCARD_S_SUCCESS:
         return None
     try:
-        return keypad(_features(card), None) is not None
+        codes = _features(card)
+        # Their own list they tell only with a card in.
+        by_name = not codes and speaks_ppdu(name)
+        return by_name or keypad(codes, None) is not None
     except CardError:
         return None
     finally:
         scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
 
 
-def _features(card: Any) -> bytes:
-    """Return a reader's table of features (PC/SC part 10, 2.2).
+def _features(card: Any) -> dict[int, int]:
+    """Return control codes by feature, as a reader's driver tells them (part 10, 2.2).
 
     A driver that knows no such request refuses it, each in its own way: none. CardError
     where card, reader or service went, of which nothing can be said.
     """
     code, table = scard.SCardControl(card, _GET_FEATURES, [])
     if code == scard.SCARD_S_SUCCESS:
-        return bytes(table)
+        return parse_features(bytes(table))
     if _BY_CODE.get(_unsigned(code)) in _GONE_MEANWHILE:
         _check(code)
-    return b""
+    return {}
 
 
 def _firmware(card: Any) -> tuple[int, int] | None:
@@ -466,7 +484,8 @@ class PcscChannel(Channel):
         #: A card whose reset failed, or that stayed mute, is reset on the way out.
         self._reset_on_release = False
         self._kept_by_another = False
-        self._table: bytes | None = None
+        #: Control codes by feature; 0 where a pseudo APDU stands for it.
+        self._features: dict[int, int] | None = None
         self._firmware: tuple[int, int] | None = None
         self._worker = Worker(self._release)
         try:
@@ -492,11 +511,11 @@ class PcscChannel(Channel):
     @property
     def keypad(self) -> Keypad | None:
         """The reader's keys, asked of the driver once a connection."""
-        if self._table is None:
-            self._table, self._firmware = self._run(
-                lambda: (_features(self._card), _firmware(self._card))
+        if self._features is None:
+            self._features, self._firmware = self._run(
+                lambda: (self._find_features(), _firmware(self._card))
             )
-        return keypad(self._table, self._firmware)
+        return keypad(self._features, self._firmware)
 
     def enter_pin(self, feature: Feature, structure: bytes, seconds: float) -> Response:
         return self._ask(lambda: self._control(feature, structure), seconds)
@@ -632,11 +651,43 @@ class PcscChannel(Channel):
         """Have the reader ask a PIN and send it to the card."""
         if self._reset_seen:
             self._reconnect()
-        control = parse_features(self._table or b"").get(feature)
-        if control is None:
+        codes = self._features or {}
+        way = steps(codes, feature)
+        if not way:
             raise CardUnreadable("this reader has no keys for that")
+        for step in way[:-1]:
+            begun = self._do(step, structure)
+            if begun not in (b"", b"\x90\x00"):
+                return begun
+            structure = b""
+            if GET_KEY_PRESSED in codes:
+                self._await_last_key()
+        return self._answered(scard.SCARD_S_SUCCESS, list(self._do(way[-1], structure)))
+
+    def _await_last_key(self) -> None:
+        """Wait until the entry is over; a keypad tells its keys only when asked."""
+        while self._do(GET_KEY_PRESSED, b"")[:1] in _KEYS_BEFORE_THE_LAST:
+            if self._worker.given_up:
+                raise CardUnreadable("the keypad told no end of the entry")
+            time.sleep(_KEY_SECONDS)
+
+    def _find_features(self) -> dict[int, int]:
+        """Ask the driver, else the readers that are known to answer by themselves."""
+        codes = _features(self._card)
+        if codes or not speaks_ppdu(self._name):
+            return codes
+        answer = self._transmit(list(PPDU_FEATURES))
+        return dict.fromkeys(parse_ppdu_features(answer), 0)
+
+    def _do(self, feature: int, structure: bytes) -> bytes:
+        """Have the reader do one thing by itself and return what it answers."""
+        control = (self._features or {})[feature]
+        if control == 0:
+            return self._transmit(list(ppdu(feature, structure)))
         code, answer = scard.SCardControl(self._card, control, list(structure))
-        return self._answered(code, answer)
+        self._reset_seen = _BY_CODE.get(_unsigned(code)) is CardReset
+        _check(code)
+        return bytes(answer)
 
     def _reconnect(self) -> None:
         self._reset_seen = False

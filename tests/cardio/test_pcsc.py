@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio import apdu
+from cardio import apdu, part10
 from cardio.apdu import INS, Response
 from cardio.beid.algorithms import ES384, RS256
 from cardio.beid.card import BeidCard
@@ -34,7 +34,7 @@ from cardio.errors import (
     ServiceUnavailable,
 )
 from cardio.files import ATR_1_8, EF, Key
-from cardio.part10 import Feature, Keypad
+from cardio.part10 import GET_KEY_PRESSED, Feature, Keypad
 from cardio.pin import Pin
 from cardio.readers import ReaderState
 from cardio.signature import SignatureAlgorithm
@@ -230,27 +230,53 @@ class FakePinPadDriver:
     """
 
     TABLE = bytes.fromhex("06 04 4233AA06 07 04 4233AA07")
+    PPDU = b"\x06\x07"
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.orders: list[tuple[int, bytes]] = []
         #: Set to hold the person's fingers back.
         self.types = threading.Event()
         self.types.set()
+        self.keys: list[int] = []
+        self.begun = (0, b"")
+        self.transmit_to_card = pcsc.scard.SCardTransmit
         monkeypatch.setattr(pcsc.scard, "SCardControl", self.control)
+        monkeypatch.setattr(pcsc.scard, "SCardTransmit", self.transmit)
         monkeypatch.setattr(pcsc.scard, "SCardGetAttrib", self.attribute)
 
     def control(self, card: object, code: int, data: list[int]) -> object:
         """Tell the features, or have a PIN typed."""
         if code == pcsc.scard.SCARD_CTL_CODE(3400):
             return 0, list(self.TABLE)
-        self.orders.append((code, bytes(data)))
+        return self.do(card, code, code & 0xFF, bytes(data))
+
+    def do(self, card: object, code: int, tag: int, data: bytes) -> object:
+        """Do what a feature is for."""
+        if tag == GET_KEY_PRESSED:
+            return 0, [self.keys.pop(0)]
+        self.orders.append((code, data))
+        if tag in (1, 3):
+            self.begun = tag, data
+            return 0, []
+        if tag in (2, 4):
+            assert not self.keys
+            assert data == b""
+            tag, data = self.begun[0] // 2 + 6, self.begun[1]
         self.types.wait(20)
-        feature = Feature(code & 0xFF)
-        order = read_order(feature, bytes(data))
+        order = read_order(Feature(tag), data)
         for offset, digits in zip(order.offsets, ("1234", "4321"), strict=False):
             fill(order, offset, digits)
         command = list(order.command)
-        return pcsc.scard.SCardTransmit(card, pcsc.scard.SCARD_PCI_T0, command)
+        return self.transmit_to_card(card, pcsc.scard.SCARD_PCI_T0, command)
+
+    def transmit(self, card: object, pci: object, command: list[int]) -> object:
+        """Answer pseudo APDUs as a reader does; hand others to the card."""
+        if command[:3] != [0xFF, 0xC2, 1]:
+            return self.transmit_to_card(card, pci, command)
+        if command[3] == 0:
+            return 0, [*self.PPDU, 0x90, 0x00]
+        assert command[4] == len(command[5:])
+        return self.do(card, 0, command[3], bytes(command[5:]))
 
     def attribute(self, _card: object, attribute: int) -> object:
         """Tell the firmware, 5.06 and a build number."""
@@ -281,6 +307,57 @@ def test_a_reader_with_keys_is_found_and_used(
         channel.close()
         assert played.count(INS.CHANGE_REFERENCE_DATA) == 1
     assert [code for code, _ in driver.orders] == [0x4233AA06, 0x4233AA07, 0x4233AA06]
+
+
+TWO_STEPS = "01 04 4233AA01 02 04 4233AA02 03 04 4233AA03 04 04 4233AA04"
+
+
+@pytest.mark.parametrize("keys", [False, True], ids=["waits", "tells keys"])
+def test_an_entry_in_two_steps_is_begun_and_awaited(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, *, keys: bool
+) -> None:
+    """Start, the keys as long as there are some, finish; one VERIFY, one change."""
+    told = " 05 04 4233AA05" if keys else ""
+    monkeypatch.setattr(FakePinPadDriver, "TABLE", bytes.fromhex(TWO_STEPS + told))
+    driver = FakePinPadDriver(monkeypatch)
+    typed = [0x00, 0x2B, 0x2B, 0x08, 0x2B, 0x2B, 0x2B, 0x0D] if keys else []
+    with pcscd.card("adult") as played:
+        readers = pcsc.PcscReaders()
+        assert all(state.pin_pad for state in readers.readers())
+        with closing(readers.connect(pcscd.reader)) as channel:
+            card = BeidCard(channel)
+            expected = Expected(card.recognise().chip_serial, 3)
+            driver.keys += typed
+            card.sign(Key.AUTHENTICATION, ES384, bytes(48), None, expected)
+            driver.keys += typed
+            card.change_pin(None, None, expected)
+        assert played.count(INS.VERIFY) == 1
+        assert played.count(INS.CHANGE_REFERENCE_DATA) == 1
+    codes = [0x4233AA01, 0x4233AA02, 0x4233AA03, 0x4233AA04]
+    assert [code for code, _ in driver.orders] == codes
+    assert driver.keys == []
+
+
+def test_known_models_are_asked_by_pseudo_apdus(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FF C2 01: the list once a connection, then one for each entry."""
+    model = pcscd.reader.lower()[:-6]  # as all readers of that driver
+    monkeypatch.setattr(part10, "_PPDU_READERS", (model,))
+    monkeypatch.setattr(FakePinPadDriver, "TABLE", b"")
+    driver = FakePinPadDriver(monkeypatch)
+    with pcscd.card("adult") as played:
+        readers = pcsc.PcscReaders()
+        assert all(state.pin_pad for state in readers.readers())
+        with closing(readers.connect(pcscd.reader)) as channel:
+            card = BeidCard(channel)
+            expected = Expected(card.recognise().chip_serial, 3)
+            assert card.pin_entry is PinEntry.READER
+            card.sign(Key.AUTHENTICATION, ES384, bytes(48), None, expected)
+            card.change_pin(None, None, expected)
+        assert played.count(INS.VERIFY) == 1
+        assert {each.command[0] for each in played.exchanges} == {0x00, 0x80}
+    assert len(driver.orders) == 2
 
 
 def test_a_person_may_take_longer_than_a_card(
@@ -340,16 +417,17 @@ def test_trouble_on_the_line_is_no_reader_without_keys(
 @pytest.mark.parametrize(
     "table",
     [
-        "01 04 4233AA01 02 04 4233AA02 03 04 4233AA03 04 04 4233AA04 05 04 4233AA05",
+        "01 04 4233AA01 05 04 4233AA05",
         "07 04 4233AA07",
         "",
     ],
-    ids=["start-finish", "modify-only", "ppdu"],
+    ids=["start-only", "modify-only", "another-model"],
 )
 def test_keys_that_are_not_handled_leave_the_pin_to_the_keyboard(
     pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
-    """VERIFY_PIN_START and _FINISH, a keypad that only changes, one without a table.
+    """An entry without an end, a keypad that only changes, pseudo APDUs that no known
+    model answers.
 
     The PIN is typed here and signs; nothing else than the card's commands is sent.
     """
@@ -473,8 +551,8 @@ def test_a_pin_entry_that_outlives_its_limit_ends_in_a_reset(
 
     with pcscd.card():
         channel = pcsc.PcscReaders(apdu_seconds=0.5).connect(pcscd.reader)
-        table = bytes((Feature.VERIFY_PIN_DIRECT, 4, 0x42, 0x33, 0, 6))
-        monkeypatch.setattr(channel, "_table", table)
+        features = {Feature.VERIFY_PIN_DIRECT: 0x42330006}
+        monkeypatch.setattr(channel, "_features", features)
         monkeypatch.setattr(pcsc.scard, "SCardControl", control)
         monkeypatch.setattr(pcsc.scard, "SCardDisconnect", ended)
         with channel.transaction(), pytest.raises(CardMute):

@@ -68,7 +68,7 @@ def test_a_feature_table_is_read_entry_by_entry() -> None:
     """Tag, 04, control code with the most significant byte first."""
     table = bytes.fromhex("06 04 42330006 07 04 42330007 0A 04 4233000A")
     assert parse_features(table) == {6: 0x42330006, 7: 0x42330007, 10: 0x4233000A}
-    pad = keypad(table, (5, 6))
+    pad = keypad(parse_features(table), (5, 6))
     assert pad == Keypad(frozenset(Feature), (5, 6))
 
 
@@ -76,7 +76,7 @@ def test_an_entry_of_another_length_does_not_shift_the_rest() -> None:
     """A table read by strides of six would see a keypad where there is none."""
     assert parse_features(bytes.fromhex("80 01 06 06 04 00000001")) == {6: 1}
     hidden = bytes.fromhex("01 0A 06040000000106040000")
-    assert keypad(hidden, None) is None
+    assert keypad(parse_features(hidden), None) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_entry_of_another_length_does_not_shift_the_rest() -> None:
 )
 def test_what_is_cut_off_is_no_keypad(table: str) -> None:
     """Modify alone is none either: a signature needs verify."""
-    assert keypad(bytes.fromhex(table), None) is None
+    assert keypad(parse_features(bytes.fromhex(table)), None) is None
 
 
 @given(st.binary(max_size=64))
