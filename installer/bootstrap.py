@@ -81,6 +81,9 @@ NPM_FOLDER = ROOT / "tests" / "e2e"
 
 MYPY_PLATFORMS = ("linux", "win32", "darwin")
 
+#: One worker a core, up to four; what shares an `xdist_group` runs in one of them.
+SIDE_BY_SIDE = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup")
+
 
 class SetupError(Exception):
     """Something a person has to do first; the message says what."""
@@ -279,9 +282,9 @@ def uses_pcsc(arguments: Sequence[str]) -> bool:
     return ("--card", "pcsc") in pairs or "--card=pcsc" in arguments
 
 
-def hand_over(command: Sequence[str]) -> int:
+def hand_over(command: Sequence[str], cwd: Path | None = None) -> int:
     """Run the program in the person's terminal; Ctrl-C and SIGTERM are its business."""
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, cwd=cwd)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while True:
         try:
@@ -352,9 +355,7 @@ def test(arguments: Sequence[str]) -> int:
     need_npm_packages()
     for command in checks(arguments):
         say(shlex.join(command))
-        status = subprocess.run(
-            [str(executable(command[0])), *command[1:]], cwd=ROOT, check=False
-        ).returncode
+        status = hand_over([str(executable(command[0])), *command[1:]], cwd=ROOT)
         if status:
             say(f"FAILED: {shlex.join(command)} (exit {status})")
             return 1
@@ -374,7 +375,7 @@ def checks(arguments: Sequence[str]) -> list[list[str]]:
         ["ruff", "format", "--check", "."],
         *(["mypy", "--platform", platform] for platform in MYPY_PLATFORMS),
         ["lint-imports"],
-        ["pytest", *arguments],
+        ["pytest", *SIDE_BY_SIDE, *arguments],
     ]
 
 

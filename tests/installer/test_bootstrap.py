@@ -343,9 +343,9 @@ def test_the_demo_locks_need_no_compiler(bootstrap: ModuleType) -> None:
 
 
 def test_every_check_runs_and_the_tests_come_last(bootstrap: ModuleType) -> None:
-    """CI reads pytest's summary in the last line; arguments are pytest's."""
-    commands = bootstrap.checks(["-k", "pin"])
-    assert commands[-1] == ["pytest", "-k", "pin"]
+    """CI reads pytest's summary in the last line; a person's arguments win."""
+    commands = bootstrap.checks(["-k", "pin", "-n0"])
+    assert commands[-1] == ["pytest", *bootstrap.SIDE_BY_SIDE, "-k", "pin", "-n0"]
     assert [command[0] for command in commands[:-1]] == [
         "ruff",
         "ruff",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -361,12 +360,17 @@ def test_every_card_has_a_number_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", ["adult", "adult-1.7"])
 def test_a_card_is_ready_soon(name: str) -> None:
-    """A program with a card that was made before starts in well under a second."""
+    """A program with a card that was made before starts in well under a second.
+
+    By the processor's time, which nothing else that runs makes longer.
+    """
     load_profile(name)
-    program = f"from cardio.virtual.profile import load_profile; load_profile({name!r})"
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", program], check=True)
-    assert time.monotonic() - began < 1.0
+    program = (
+        "import time; from cardio.virtual.profile import load_profile;"
+        f"load_profile({name!r}); print(time.process_time())"
+    )
+    seconds = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert float(seconds) < 1.0
 
 
 def test_public_key_file() -> None:
