@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from agent.commands import Failure, answer, card_source, say, write_new
-from agent.commands.documents import document_type
 from agent.errors import Problem
 from agent.inspection import Found, look_into_all, on_card, usable
-from agent.texts import shown_date, text
+from agent.texts import text
 from agent.unblocking import blocked_key
+from agent.values import ORDER, said
 from agent.words import one_line, quoted
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.card import Card, CardData, CardSource, PinStatus
@@ -39,29 +39,6 @@ from cardio.readers import ReaderState
 Heard = Callable[[int], None]
 
 _SILENCE_SECONDS = 2.0
-
-#: The fields that are shown to a person, in this order.
-_SHOWN = (
-    "surname",
-    "givenNames",
-    "thirdGivenNameInitial",
-    "nobleCondition",
-    "sex",
-    "dateOfBirth",
-    "placeOfBirth",
-    "nationality",
-    "nationalNumber",
-    "streetAndNumber",
-    "postalCode",
-    "municipality",
-    "documentType",
-    "cardNumber",
-    "validFrom",
-    "validUntil",
-    "issuingMunicipality",
-)
-
-_DATES = frozenset({"dateOfBirth", "validFrom", "validUntil"})
 
 
 def main(options: argparse.Namespace) -> int:
@@ -230,20 +207,15 @@ def _file(card: Card, ef: EF) -> bytes | None:
 
 def _show(result: dict[str, object], lang: str) -> None:
     """Print the fields that say something to a person, one a line."""
-    labels = {key: text(f"label-{key}", lang) for key in _SHOWN}
+    labels = {key: text(f"label-{key}", lang) for key in ORDER}
     fields: dict[str, object] = {}
     for part in ("identity", "address"):
         value = result[part]
         fields |= value if isinstance(value, dict) else {}
     width = max(map(len, labels.values()))
     for key, label in labels.items():
-        value = fields.get(key)
-        if isinstance(value, dict):
-            value = document_type(value["code"], value["name"], lang)
-        if value and key in _DATES:
-            value = shown_date(str(value), lang)
-        if value:
-            answer(f"{label:{width}}  {one_line(str(value))}")
+        if value := fields.get(key):
+            answer(f"{label:{width}}  {said(key, value, lang)}")
 
 
 def _pin_status(options: argparse.Namespace, source: CardSource, heard: Heard) -> int:

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from agent.commands import Usage, virtual_profile
 from agent.commands.card import choose
-from agent.commands.documents import document_type
 from agent.commands.reasons import Located, Words, in_words
 from agent.texts import LANGUAGES, catalogue, text
+from agent.values import document_type
 from cardio.beid.identity import DOCUMENT_TYPES
 from cardio.beid.source import BeidCards
 from cardio.errors import SeveralReaders
