@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QProgressBar, QRadioButton
+import textwrap
+
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QRadioButton
 
 from agent.ui.frames import Message
+from agent.ui.windows import look
 from agent.ui.windows.page import Page
+from agent.ui.windows.plain import plain
 from agent.words import quoted
 
 #: What has a heading of its own at the end of a request; else a general one.
@@ -38,7 +42,11 @@ def choose(question: Message) -> Page:
     buttons = []
     for name, test in zip(question["options"], tests, strict=True):
         mark = page.text("test-card") if test else ""
-        button = QRadioButton((mark + quoted(name)).replace("&", "&&"))
+        words = mark + quoted(name)
+        # Such a button breaks no lines by itself, and takes & for a key.
+        lines = textwrap.wrap(words, look.letters(page) // 2) or [words]
+        button = QRadioButton("\n".join(lines).replace("&", "&&"))
+        button.setAccessibleName(words)
         page.column.addWidget(button)
         buttons.append(button)
     page.cancel()
@@ -61,8 +69,13 @@ class Working(Page):
         super().__init__(question, "window-working")
         self.site()
         self._bar = QProgressBar()
-        self._bar.setTextVisible(False)
-        self.column.addWidget(self._bar)
+        self._bar.setTextVisible(False)  # no colour of it could be read on both grounds
+        self._bar.setAccessibleName(self.heading)
+        self._said = plain("")
+        row = QHBoxLayout()
+        row.addWidget(self._bar, 1)
+        row.addWidget(self._said)
+        self.column.addLayout(row)
         self.say("window-working-leave")
 
     def show_progress(self, done: int, total: int) -> None:
@@ -70,7 +83,9 @@ class Working(Page):
         self._bar.setRange(0, total)
         self._bar.setValue(done)
         percent = 100 * done // total if total else 0
-        self._bar.setAccessibleName(self.text("window-percent", percent=percent))
+        words = self.text("window-percent", percent=percent) if total else ""
+        self._said.setText(words)
+        self._bar.setAccessibleName(words or self.heading)
 
 
 def ended(outcome: Message) -> Page:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from agent.origins import mixed_labels
 from agent.texts import text
 from agent.ui.frames import Message
+from agent.ui.marks import marks
 from agent.ui.windows.guard import GuardedButton
 from agent.ui.windows.plain import paragraph
 from agent.ui.windows.site import SiteName
+from agent.words import site_name
 
 
 class Page(QWidget):
@@ -30,24 +33,31 @@ class Page(QWidget):
         self.lang: str = question["lang"]
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(0, 0, 0, 0)
-        self.column.setSpacing(10)
+        self.column.setSpacing(self.fontMetrics().height() // 2)
+        #: What a screen reader reads when the page appears.
+        self.spoken = marks_of(question)
+        for words in self.spoken:
+            self.column.addWidget(paragraph(words, "mark"))
         self.heading = self.text(heading, **values)
+        self.spoken.append(self.heading)
         self.column.addWidget(paragraph(self.heading, "heading"))
         self.guarded: list[GuardedButton] = []
         self.buttons: list[QPushButton] = []
         #: Where the focus goes when the page is shown; a button that allows nothing.
         self.first: QWidget | None = None
-        #: What a screen reader reads with the first widget.
-        self.spoken = [self.heading]
 
     def text(self, key: str, **values: object) -> str:
         """Return a sentence in the page's language."""
         return text(key, self.lang, **values)
 
     def site(self) -> None:
-        """Add the name of the site that asks."""
-        self.column.addWidget(SiteName(self.question["site"], self.lang))
-        self.spoken.append(self.question["site"])
+        """Add the name of the site that asks, and a warning where it may deceive."""
+        origin = self.question["site"]
+        name, mixed = site_name(origin), mixed_labels(origin)
+        self.column.addWidget(SiteName(name, mixed))
+        self.spoken.append(name)
+        if mixed:
+            self.say("window-lookalike", "warning", part=", ".join(mixed))
 
     def say(self, key: str, role: str = "", **values: object) -> None:
         """Add a paragraph."""
@@ -77,3 +87,15 @@ class Page(QWidget):
         self.guarded.append(button)
         self.buttons.append(button)
         return button
+
+
+def marks_of(question: Message) -> list[str]:
+    """Return what is special about a question; a frame sets it off, not brackets."""
+    words = marks(
+        question["lang"],
+        virtual=question["virtual"],
+        run=question["marks"],
+        program=question.get("program"),
+    )
+    bare = [mark.strip().removeprefix("[").removesuffix("]") for mark in words]
+    return [mark[:1].upper() + mark[1:] for mark in bare]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRegularExpression, Qt
 from PySide6.QtGui import QKeyEvent, QRegularExpressionValidator
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QLineEdit, QWidget
 
-from agent.texts import tries_left
+from agent.texts import shown_date, tries_left
 from agent.ui.frames import Message
 from agent.ui.windows.guard import GuardedButton
 from agent.ui.windows.page import Page
-from agent.ui.windows.plain import paragraph, plain
+from agent.ui.windows.plain import paragraph
+from agent.ui.windows.tries import Tries
 from cardio.pin import MAX_DIGITS, MIN_DIGITS
-
-#: How many tries a fresh card has; the picture shows as many fields.
-_TRIES = 3
 
 
 class PinField(QLineEdit):
@@ -172,8 +170,8 @@ def change_on_reader(question: Message) -> Page:
 
 def _field(page: Page, key: str) -> PinField:
     label = page.text(key)
-    field = PinField(label, "\n".join([*page.spoken, page.text("window-pin-hint")]))
-    name = plain(label, "term")
+    field = PinField(label, page.text("window-pin-hint"))
+    name = paragraph(label, "term")
     name.setBuddy(field)
     page.column.addWidget(name)
     page.column.addWidget(field)
@@ -196,21 +194,13 @@ def _send(page: Page, button: GuardedButton, fields: list[PinField]) -> None:
 
 def _expiry(page: Page) -> None:
     if page.question["expires"]:
-        page.say("window-expires", "warning", date=page.question["expires"])
+        date = shown_date(page.question["expires"], page.lang)
+        page.say("window-expires", "warning", date=date)
 
 
 def _tries(page: Page) -> None:
     """Say how many tries are left, in words and in a picture."""
     left = page.question["tries_left"]
     page.say("window-tries", tries=tries_left(left, page.lang))
-    if left is None:
-        return
-    picture = QWidget()
-    row = QHBoxLayout(picture)
-    row.setContentsMargins(0, 0, 0, 0)
-    for number in range(max(_TRIES, left)):
-        mark: QLabel = plain("●" if number < left else "✕", "try")
-        row.addWidget(mark)
-    row.addStretch()
-    picture.setAccessibleName(page.spoken[-1])
-    page.column.addWidget(picture)
+    if left is not None:
+        page.column.addWidget(Tries(left, page.spoken[-1], page.lang))

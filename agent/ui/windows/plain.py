@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSizePolicy
+
+#: A word of more letters is no word of ours, and may be broken after so many each.
+_LONGEST = 30
+_PIECE = 10
 
 
 def plain(words: str, role: str = "") -> QLabel:
@@ -19,16 +25,24 @@ def paragraph(words: str, role: str = "") -> QLabel:
     """Return a label that breaks its lines, also inside a word that is too long."""
     label = plain(breakable(words), role)
     label.setAccessibleName(words)
-    label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+    label.setWordWrap(True)  # after the policy, to which it adds height for width
     return label
 
 
-def breakable(words: str, longest: int = 30) -> str:
-    """Return words in which no run of letters is too long to be broken into lines."""
+def breakable(words: str) -> str:
+    """Return words with places to break those that are too long."""
     return " ".join(
-        "\u200b".join(
-            word[begin : begin + longest] for begin in range(0, len(word), longest)
-        )
+        "\u200b".join(_pieces(word)) if len(word) > _LONGEST else word
         for word in words.split(" ")
     )
+
+
+def _pieces(word: str) -> list[str]:
+    """Cut a word; marks that stand on a letter stay with it."""
+    pieces = [""]
+    for letter in word:
+        if len(pieces[-1]) >= _PIECE and not unicodedata.combining(letter):
+            pieces.append("")
+        pieces[-1] += letter
+    return pieces

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeyEvent
+from PySide6.QtCore import QEvent, QRect, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QCloseEvent,
+    QKeyEvent,
+)
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
-from agent.ui.marks import marks
+from agent.ui.windows import look
 from agent.ui.windows.guard import Guard
 from agent.ui.windows.page import Page
 from agent.ui.windows.plain import paragraph
@@ -26,7 +29,9 @@ from agent.ui.windows.plain import paragraph
 DIALOG_SECONDS = 120
 #: From here on the window says how long it will stay, and offers more time.
 _TELLING_SECONDS = 60
-_WIDTH = 520
+#: The share of the screen's height that the window takes at most.
+MOST_HEIGHT = 0.85
+_UNLIMITED = 16777215  # Qt's own
 
 
 class Window(QWidget):
@@ -40,8 +45,7 @@ class Window(QWidget):
         super().__init__()
         self.setWindowFlag(Qt.WindowType.WindowStaysOnTopHint)
         self._column = QVBoxLayout(self)
-        self._marks = QVBoxLayout()
-        self._column.addLayout(self._marks)
+        self._column.setSpacing(self.fontMetrics().height())
         self._scroll = QScrollArea()
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setWidgetResizable(True)
@@ -49,17 +53,23 @@ class Window(QWidget):
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._column.addWidget(self._scroll, 1)
         self._time = QWidget()
-        row = QHBoxLayout(self._time)
+        row = self._row = QHBoxLayout(self._time)
         row.setContentsMargins(0, 0, 0, 0)
         self._left = paragraph("")
+        self._left.setObjectName("time")
         self._more = QPushButton()
         self._more.setAutoDefault(False)
         self._more.clicked.connect(self.more_time)
         row.addWidget(self._left, 1)
         row.addWidget(self._more)
-        self._column.addWidget(self._time)
+        self._foot = QWidget()
+        foot = QVBoxLayout(self._foot)
+        foot.setContentsMargins(0, 0, 0, 0)
         self._buttons = QGridLayout()
-        self._column.addLayout(self._buttons)
+        foot.addLayout(self._buttons)
+        # Below the buttons, so that these stay where they are when it appears.
+        foot.addWidget(self._time)
+        self._column.addWidget(self._foot)
         self._guard = Guard(self)
         self._page: Page | None = None
         self._seconds = 0
@@ -74,10 +84,15 @@ class Window(QWidget):
 
     def show_page(self, page: Page, seconds: int | None) -> None:
         """Show a page; `seconds` is how long it stays, None without an end."""
-        self._show_marks(page)
+        for button in self._page.buttons if self._page else []:
+            button.setParent(None)
+            button.deleteLater()
         self._page = page
+        self._column.addWidget(self._foot)  # out of the page before
+        self._foot.setVisible(bool(page.buttons))
+        page.column.addStretch(1)  # what is too much, where a person makes it larger
+        page.setMinimumHeight(1)  # else as for the narrowest lines, and it scrolls
         self._scroll.setWidget(page)
-        self._place_buttons(page.buttons)
         self._guard.watch(page.guarded)
         title = page.text("window-title")
         self.setWindowTitle(title)
@@ -90,11 +105,15 @@ class Window(QWidget):
         else:
             self.restart(seconds)
         first = page.first or self
-        if page.spoken and isinstance(first, QPushButton):
-            first.setAccessibleDescription("\n".join(page.spoken))
+        first.setAccessibleDescription("\n".join(page.spoken))
         self._fit()
         self.show()
+        self._order(page)
         first.setFocus()
+        if not isinstance(first, QPushButton):
+            self._scroll.ensureWidgetVisible(first)
+        if first is self:  # no control takes the focus, so nothing would be read
+            _announce(self, page.spoken)
         self.come_forward("")
 
     def come_forward(self, activation: str) -> None:
@@ -117,52 +136,101 @@ class Window(QWidget):
         words = self._page.text("window-time", seconds=max(0, self._seconds))
         self._left.setText(words)
         self._left.setAccessibleName(words)
-        self._time.show()
+        if self._time.isHidden():
+            self._time.show()
+            self._fit()
+            _announce(self, [words])
 
     def no_more_time(self) -> None:
         """Say that the time cannot be made longer again."""
         self._more.setEnabled(False)
 
-    def _show_marks(self, page: Page) -> None:
-        _clear(self._marks)
-        question = page.question
-        for mark in marks(
-            page.lang,
-            virtual=question["virtual"],
-            run=question["marks"],
-            program=question.get("program"),
-        ):
-            words = mark.strip()
-            self._marks.addWidget(paragraph(words, "mark"))
-            page.spoken.insert(0, words)
-
-    def _place_buttons(self, buttons: list[QPushButton]) -> None:
-        """Put the buttons in a row, or below each other where they are too wide."""
-        _clear(self._buttons)
-        width = sum(button.sizeHint().width() for button in buttons)
-        below = width + 12 * len(buttons) > _WIDTH
+    def _place_buttons(self, buttons: list[QPushButton], room: int) -> None:
+        """Put the buttons in a row; in two or more where they are too wide."""
+        while self._buttons.takeAt(0) is not None:
+            pass
+        for button in buttons:
+            button.setParent(self._foot)  # which gives it its font, and so its width
+        spacing = self._buttons.spacing()
+        widest = max((button.sizeHint().width() for button in buttons), default=0)
+        total = sum(button.sizeHint().width() + spacing for button in buttons)
+        columns = len(buttons)
+        if total - spacing > room:
+            columns = 2 if columns == 4 and 2 * widest + spacing <= room else 1
         for position, button in enumerate(buttons):
-            place = (position, 0) if below else (0, position)
-            self._buttons.addWidget(button, *place)
-        for one, other in pairwise(buttons):
-            QWidget.setTabOrder(one, other)
+            self._buttons.addWidget(button, *divmod(position, columns))
+            button.show()  # at once, so that it counts in what room is needed
+
+    def _order(self, page: Page) -> None:
+        """Let Tab go through the page, then the buttons, then the time."""
+        stops = [
+            widget
+            for widget in page.findChildren(QWidget)
+            if widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            and not self._foot.isAncestorOf(widget)
+        ]
+        chain: list[QWidget] = [*stops, *page.buttons, self._more]
+        # Each right behind the first, from the last on: Qt moves none to the very end.
+        for other in reversed(chain[1:]):
+            QWidget.setTabOrder(chain[0], other)
 
     def _fit(self) -> None:
-        """Take the room that the page needs, within the screen."""
+        """Take the room that the page needs, and scroll where the screen has less."""
         assert self._page is not None
-        room = QGuiApplication.primaryScreen().availableGeometry()
-        width = min(_WIDTH, room.width() - 40)
-        inner = width - 40
-        height = self._page.layout().totalHeightForWidth(inner)  # type: ignore[union-attr]
-        self._scroll.setMinimumHeight(min(height + 8, room.height() // 2))
-        self.resize(width, self.sizeHint().height())
+        room = self.screen().availableGeometry()
+        most = int(room.height() * MOST_HEIGHT)
+        margins = self._column.contentsMargins()
+        aside = margins.left() + margins.right()
+        width = look.letters(self) * self.fontMetrics().averageCharWidth() + aside
+        self._place_buttons(self._page.buttons, width - aside)
+        if look.is_narrow(self):
+            self._row.setDirection(QHBoxLayout.Direction.TopToBottom)
+        for widget in self.findChildren(QWidget):
+            widget.ensurePolished()  # fonts of the style sheet
+        if _height(self._foot, width - aside) > most // 2:
+            self._page.column.addWidget(self._foot)  # and scrolls with the page
+            self._foot.show()
+        needed = self._page.heightForWidth(width - aside)
+        # No bar yet: once it is there it takes width, and the page needs more height.
+        self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setFixedHeight(needed)
+        self._column.invalidate()
+        wanted = _height(self, width)
+        self._scroll.setMinimumHeight(min(needed, self.fontMetrics().height() * 3))
+        self._scroll.setMaximumHeight(_UNLIMITED)
+        self._column.activate()  # the least size of the page before holds until then
+        self.resize(width, min(wanted, most))
+        self._column.activate()
+        self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self._place(room)
+
+    def _place(self, room: QRect) -> None:
+        """Stand in the middle at first, then stay, but within the screen."""
+        frame = self.frameGeometry()
+        if not self.isVisible():
+            frame.moveCenter(room.center())
+        else:
+            frame.moveRight(min(frame.right(), room.right()))
+            frame.moveBottom(min(frame.bottom(), room.bottom()))
+        frame.moveLeft(max(frame.left(), room.left()))
+        frame.moveTop(max(frame.top(), room.top()))
+        self.move(frame.topLeft())
 
     # --- what the person and the desktop do -------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  (Qt)
-        """Escape closes; Return is Cancel's, which is the default."""
+        """Escape closes; Return is Cancel's, the default; the page keys scroll."""
         if event.key() == Qt.Key.Key_Escape:
             self.close()
+            return
+        if event.key() in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
+            bar = self._scroll.verticalScrollBar()
+            step = (
+                bar.pageStep()
+                if event.key() == Qt.Key.Key_PageDown
+                else -bar.pageStep()
+            )
+            bar.setValue(bar.value() + step)
             return
         super().keyPressEvent(event)
 
@@ -179,9 +247,13 @@ class Window(QWidget):
         super().changeEvent(event)
 
 
-def _clear(layout: QVBoxLayout | QGridLayout) -> None:
-    while (item := layout.takeAt(0)) is not None:
-        widget = item.widget()
-        if isinstance(widget, QLabel | QPushButton):
-            widget.setParent(None)
-            widget.deleteLater()
+def _height(widget: QWidget, width: int) -> int:
+    """Return the height that a widget needs at this width."""
+    tall = widget.heightForWidth(width)
+    return widget.sizeHint().height() if tall < 0 else tall
+
+
+def _announce(window: QWidget, words: list[str]) -> None:
+    """Let a screen reader say something that has no focus."""
+    event = QAccessibleAnnouncementEvent(window, "\n".join(words))
+    QAccessible.updateAccessibility(event)

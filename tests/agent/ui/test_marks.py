@@ -52,6 +52,7 @@ def test_a_window_names_a_program_that_is_no_browser(program: str | None) -> Non
     named = text("asks-program", "en", program=program).strip()
     if program == UNKNOWN:
         named = text("asks-unknown", "en").strip()
+    named = f"A{named[2:-1]}"  # a sentence in a frame, where the terminal has brackets
     for line in done.stdout.splitlines():
         assert (named in json.loads(line)) is (program is not None)
     assert len(done.stdout.splitlines()) == 2
