@@ -34,12 +34,14 @@ from agent.errors import Problem
 from agent.inspection import look_into_all
 from agent.settings import Settings
 from agent.texts import text
+from agent.ui.terminal import TerminalInterface
 from agent.words import quoted
 from cardio.atr import looks_belgian
 from cardio.card import CardSource
 from cardio.errors import CardError
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.personas import DEFAULT_PERSONA
+from cardio.virtual.profile import DEFAULT_PIN
 from cardio.virtual.vpcd import (
     DEFAULT_HOST,
     DEFAULT_PORT,
@@ -176,7 +178,8 @@ async def _run(
             agent_port=listening.port,
             trusted_cas=trust.roots,
             allow_test=trust.test,
-            lang=options.lang,
+            terminal_dialogs=isinstance(ui, TerminalInterface),
+            test_pin=DEFAULT_PIN,
         )
         runner = await serve_portal(
             make_portal(config), portal_files.context(), sockets
@@ -187,7 +190,7 @@ async def _run(
         announce(f"portal: {url}")
         announce(f"ca: {agent_files.ca}")
         if trust.test:  # typed on a real card it would cost a try
-            announce("test PIN: 1234")
+            announce(f"test PIN: {DEFAULT_PIN}")
         key = "demo-lines" if trust.test else "demo-lines-real"
         say(text(key, options.lang))
         endpoints = [
@@ -196,7 +199,8 @@ async def _run(
         ]
         waits: list[asyncio.Future[bool]] = [_until(stop)]
         if not options.no_browser:
-            opened = await asyncio.to_thread(open_browser, url, endpoints, folder)
+            asked = f"{url}?lang={options.lang}"
+            opened = await asyncio.to_thread(open_browser, asked, endpoints, folder)
             if isinstance(opened, Opened):
                 waits.append(_ended(stack.enter_context(opened)))
             else:

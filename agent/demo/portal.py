@@ -19,6 +19,7 @@ from aiohttp import web
 from cryptography import x509
 
 from agent.connections import read_body
+from agent.demo import languages
 from agent.demo.sessions import Person, Receipt, Session, Sessions
 from agent.demo.web import REFUSED, Refusal, middleware, refused
 from agent.relyingparty import (
@@ -65,8 +66,8 @@ class PortalConfig:
     """What a portal must know; `origin` is `https://localhost:PORT`, no slash after it.
 
     `trusted_cas` are the roots of TEST or of Belgium, never both; `allow_test` says
-    which. `terminal_dialogs`: the agent asks its questions in the terminal, in the
-    language `lang`; the pages are in Dutch.
+    which, and `test_pin` is what the page says is the test card's PIN then.
+    `terminal_dialogs`: the agent asks in the terminal, and not in windows.
     """
 
     origin: str
@@ -74,8 +75,8 @@ class PortalConfig:
     trusted_cas: Sequence[x509.Certificate]
     allow_test: bool
     intermediates: Sequence[x509.Certificate] = ()
-    terminal_dialogs: bool = True
-    lang: str = "nl"
+    terminal_dialogs: bool = False
+    test_pin: str = "1234"
     clock: Callable[[], float] | None = None
 
 
@@ -94,7 +95,6 @@ class Portal:
             allow_test=config.allow_test,
             revocation=None,
         )
-        self._page = _page(config)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the site's addresses."""
@@ -109,9 +109,23 @@ class Portal:
             web.post("/api/logout", self.logout),
         ]
 
-    async def page(self, _request: web.Request) -> web.Response:
-        """Send the page; it holds no data of a person."""
-        return web.Response(text=self._page, content_type="text/html")
+    async def page(self, request: web.Request) -> web.Response:
+        """Send the page in the visitor's language; it holds no data of a person."""
+        accept = request.headers.get("Accept-Language", "")
+        lang = languages.choose(request.query.get("lang"), accept)
+        config = self._config
+        text = languages.page(
+            lang,
+            {
+                "agent-port": str(config.agent_port),
+                "test": "yes" if config.allow_test else "no",
+            },
+            asks="terminal" if config.terminal_dialogs else "window",
+            pin=config.test_pin if config.allow_test else "",
+        )
+        answer = web.Response(text=text, content_type="text/html")
+        answer.headers["Content-Language"] = lang
+        return answer
 
     async def static(self, request: web.Request) -> web.Response:
         """Send one of the site's own files."""
@@ -261,19 +275,6 @@ def _receipt() -> Receipt:
     # Without letters that are mistaken for digits, as it is read out on the telephone.
     tail = "".join(secrets.choice("ACDEFGHJKLMNPRTUVWXY34679") for _ in range(6))
     return Receipt(f"WL-{now.year}-{tail}", now.isoformat(timespec="seconds"))
-
-
-def _page(config: PortalConfig) -> str:
-    text = (_STATIC / "index.html").read_text(encoding="utf-8")
-    values = {
-        "{{AGENT_PORT}}": str(config.agent_port),
-        "{{TERMINAL}}": "yes" if config.terminal_dialogs else "no",
-        "{{LANG}}": config.lang,
-        "{{TEST}}": "yes" if config.allow_test else "no",
-    }
-    for name, value in values.items():
-        text = text.replace(name, value)
-    return text
 
 
 def make_portal(config: PortalConfig) -> web.Application:

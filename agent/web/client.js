@@ -317,7 +317,8 @@ export function detect(options = {}) {
     const tell = async (found) => {
       const said = { ...found, browser: browser() };
       const { explain } = await words;
-      Object.assign(said, explain(found.state, { ...said, lang: lang || navigator.language }));
+      const shown = navigator.language;
+      Object.assign(said, explain(found.state, { ...said, lang: lang || shown, shown }));
       if (!signal.aborted) options.onState?.(said);
       return said;
     };

@@ -186,11 +186,19 @@ const DRAWN = {
   "permission-denied": "settings",
 };
 
-/** Language, words, picture and button for a state: see `Detection` in index.d.ts. */
-export function explain(state, { browser, lang = "en", byPage = false }) {
-  const short = lang.slice(0, 2).toLowerCase();
-  const spoken = Object.hasOwn(WORDS, short) ? short : "en";
-  const { allow, setting } = (browser === "firefox" ? FIREFOX : CHROMIUM)[spoken];
+const ours = (lang) => {
+  const short = (lang ?? "").slice(0, 2).toLowerCase();
+  return Object.hasOwn(WORDS, short) ? short : null;
+};
+
+/**
+ * Language, words, picture and button for a state: see `Detection` in index.d.ts. In the
+ * language `shown` the browser shows its own buttons: their names stay as they are there.
+ */
+export function explain(state, { browser, lang, shown, byPage = false }) {
+  const spoken = ours(lang) ?? "en";
+  const names = browser === "firefox" ? FIREFOX : CHROMIUM;
+  const { allow, setting } = names[ours(shown) ?? spoken];
   const words = WORDS[spoken](allow, setting);
   const [title, text] = words[byPage ? "page-blocked" : state];
   const drawn = browser === "other" || byPage ? undefined : DRAWN[state];

@@ -6,10 +6,8 @@ import errno
 import os
 import re
 import socket
-import ssl
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -227,15 +225,9 @@ def _shell(line: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_lines_of_a_demo_are_explained(lang: str) -> None:
-    """In one line of the person's language; the page has the agent ask in it, too."""
+    """In one line of the person's language."""
     with started("demo", "--no-browser", "--lang", lang) as demo:
-        portal = re.search("portal: (.*)\n", demo.until("test PIN: 1234\n"))
-        assert portal
-        with urllib.request.urlopen(  # noqa: S310
-            portal[1],
-            context=ssl._create_unverified_context(),  # noqa: S323
-        ) as page:
-            assert f'data-lang="{lang}"' in page.read().decode()
+        demo.until("test PIN: 1234\n")
         assert demo.end() == 0
         assert text("demo-lines", lang) in demo.errors()
 

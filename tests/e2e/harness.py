@@ -229,7 +229,7 @@ class Visitor:
 
     async def log_in(self, pin: str = "1234") -> str:
         """Click, and give the PIN in the terminal; returns the question."""
-        await self.click("Aanmelden met eID")
+        await self.page.locator("#login").click()
         question = await self.demo.program.question()
         assert question.endswith("PIN: ")
         await self.demo.program.answer(pin)
@@ -337,12 +337,12 @@ async def grant(page: Page, origin: str) -> None:
 
 @contextlib.asynccontextmanager
 async def visit(
-    *arguments: str, env: Mapping[str, str] | None = None
+    *arguments: str, env: Mapping[str, str] | None = None, locale: str = "nl-BE"
 ) -> AsyncIterator[Visitor]:
     """Run the demo and open its portal; page errors fail the test."""
     async with (
         demo(*arguments, env=env) as running,
-        chromium(running.endpoints) as context,
+        chromium(running.endpoints, locale=locale) as context,
     ):
         visitor = Visitor(context.pages[0], running)
         await visitor.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.files import EF
 from cardio.virtual.profile import load_profile
-from tests.e2e.harness import needs_chromium, visit
+from tests.e2e.harness import needs_chromium, needs_screen, virtual_screen, visit
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -80,7 +81,7 @@ async def test_the_last_try_is_asked_for_and_blocks() -> None:
         await visitor.page.wait_for_selector('main[data-state="error"]')
         text = await visitor.text()
         assert "geblokkeerd" in text
-        assert "dienst Bevolking" in text
+        assert "dienst bevolking" in text
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,76 @@ async def test_the_session_ends_on_the_page_too() -> None:
         await visitor.state("error", "session-ended")
         surname = str(parse_identity(load_profile("adult").files[EF.IDENTITY]).surname)
         assert surname not in await visitor.page.content()
+
+
+async def test_in_german_from_start_to_receipt() -> None:
+    """A German browser: page, questions in the terminal, and dates are German."""
+    async with visit(locale="de-BE") as visitor:
+        page, terminal = visitor.page, visitor.demo.program
+        assert await page.evaluate("document.documentElement.lang") == "de"
+        assert "Terminalfenster" in await visitor.text()
+        question = await visitor.log_in()
+        assert "möchte Sie anmelden" in question
+        consent = await terminal.question()
+        assert "Prüfen, ob Sie auf der Warteliste bleiben möchten" in consent
+        assert "Erlauben Sie es" in consent
+        await terminal.answer("j")
+        await visitor.state("data")
+        await visitor.click("Ja, ich möchte auf der Warteliste bleiben")
+        await visitor.state("receipt")
+        number = await page.locator(".receipt [data-field=number]").inner_text()
+        date = await page.locator("[data-field=at]").inner_text()
+        assert re.search(rf"\d\. [A-Z]\w+ {number[3:7]} um \d\d:\d\d$", date)
+        assert (await page.title()).startswith("Sie bleiben auf der Warteliste ")
+
+
+async def test_a_change_of_language_keeps_the_error() -> None:
+    """Said in the other language, and the next question comes in it; no PIN is lost."""
+    async with visit() as visitor:
+        page = visitor.page
+        await visitor.log_in("9999")
+        await visitor.state("error", "pin-incorrect")
+        await page.get_by_role("link", name="Français").click()
+        await page.wait_for_selector('html[lang="fr"]')
+        await visitor.state("error", "pin-incorrect")
+        assert "Il vous reste 2 essais" in await visitor.text()
+        await visitor.click("Réessayer")
+        question = await visitor.demo.program.question()
+        assert "demande que vous vous connectiez" in question
+        await visitor.state("waiting")
+        assert visitor.posts().count("POST /v1/authenticate") == 2
+        await visitor.click("Arrêter")
+        await visitor.state("error", "user-cancelled")
+        await page.reload()
+        await visitor.state("start")
+        assert await page.evaluate("document.documentElement.lang") == "fr"
+
+
+async def test_a_change_of_language_ends_a_question() -> None:
+    """It is withdrawn in the terminal; the next one comes in the other language."""
+    async with visit() as visitor:
+        await visitor.click("Aanmelden met eID")
+        await visitor.demo.program.question()
+        await visitor.page.get_by_role("link", name="English").click()
+        await visitor.page.wait_for_selector('html[lang="en"]')
+        await visitor.state("start")
+        await visitor.demo.program.expect("voorbij")
+        assert "wants to log you in" in await visitor.log_in()
+
+
+@needs_screen
+async def test_with_windows_the_page_speaks_of_no_terminal() -> None:
+    """The demo asks in windows where there is a screen, and the page knows."""
+    async with virtual_screen() as screen:
+        env = {"DISPLAY": screen.name}
+        async with visit("--ui", "desktop", env=env) as visitor:
+            assert "in een eigen venster" in await visitor.text()
+            await visitor.click("Aanmelden met eID")
+            await visitor.page.wait_for_selector('main[data-step="login"]')
+            assert "het venster van de eID-agent" in await visitor.text()
+            assert "terminal" not in await visitor.page.content()
+            await visitor.click("Stoppen")
+            await visitor.state("error", "user-cancelled")
 
 
 EVENTS = """async () => {

@@ -65,17 +65,18 @@ async def test_the_demos_own_browser(tmp_path: Path) -> None:
         agent = await running.expect(r"listening on (https://localhost:\d+)\n")
         portal = await running.expect(r"portal: (https://localhost:\d+/)\n")
         await running.expect(r"test PIN: 1234\n")
+        shown = f"{portal[1]}?lang=nl"  # --lang's
         address = await asyncio.wait_for(
             asyncio.to_thread(_read_address, tmp_path / "devtools"), 30
         )
-        await asyncio.to_thread(_wait_for_page, address, portal[1])
+        await asyncio.to_thread(_wait_for_page, address, shown)
         async with async_playwright() as playwright:
             browser = await playwright.chromium.connect_over_cdp(address)
             context = browser.contexts[0]
             page = context.pages[0] if context.pages else await context.new_page()
             visitor = Visitor(page, Demo(running, agent[1], portal[1]))
             await visitor.state("start")
-            assert page.url == portal[1]
+            assert page.url == shown
             await visitor.to_data()
             await browser.close()
         arguments = (tmp_path / "arguments").read_text().split()

@@ -4,24 +4,25 @@
  */
 
 import * as eid from "./client.js";
-import { FOUND, LANGUAGES, WAITING, explain } from "./texts.js";
+import { FOUND, explain, waiting } from "./texts.js";
 
-const PURPOSE = "Nakijken of je op de wachtlijst wilt blijven";
 const main = document.querySelector("main");
 const port = Number(document.documentElement.dataset.agentPort);
 const get = (id) => document.getElementById(id);
-// The terminal that asks speaks one language, which need not be this page's.
-const { lang: spoken } = document.documentElement.dataset;
-const agent = (controller) => ({ port, lang: spoken, signal: controller.signal });
-// Of the browser's question we speak in its own language, as its buttons do.
-const browserLang = navigator.languages
-  .map((lang) => lang.slice(0, 2))
-  .find((lang) => LANGUAGES.includes(lang));
+// The person chose this language, or the browser did: the agent asks in it, too.
+const { lang } = document.documentElement;
+const texts = JSON.parse(get("texts").content.textContent);
+const agent = (controller) => ({ port, lang, signal: controller.signal });
+
+const siteName = document.title.split(" – ").pop();
+// Where a change of language keeps the error that is shown; nothing of a person.
+const KEPT = "error-in-another-language";
 
 let running = null;
 let loggedIn = false;
 let held = "nothing"; // what the site has of the person, as texts.js names it
 let timer = null;
+let shownError = null; // what `fail` was told last
 
 /** A refusal of the portal's own server, or no answer of it. */
 class PortalError extends Error {
@@ -62,9 +63,11 @@ function show(state, { code, step, quiet = false } = {}) {
   }
   const busy = ["asked", "waiting"].includes(state);
   for (const id of ["login", "confirm", "retry", "again"]) get(id).disabled = busy;
+  // To leave the page with the browser's question open would count as a refusal.
+  get("languages").hidden = state === "asked";
   get("logout").hidden = !(loggedIn && ["data", "error"].includes(state));
   const heading = main.querySelector(`[data-view="${state}"] h1`);
-  document.title = `${heading.textContent.trim()} – Woonhaven (demo)`;
+  document.title = `${heading.textContent.trim()} – ${siteName}`;
   code ? (main.dataset.code = code) : delete main.dataset.code;
   step ? (main.dataset.step = step) : delete main.dataset.step;
   main.dataset.state = state; // last: who waits for it finds everything in place
@@ -74,7 +77,7 @@ function show(state, { code, step, quiet = false } = {}) {
   scrollTo(0, 0);
 }
 
-/** What a screen reader says of a waiting page, the terminal's part included. */
+/** What a screen reader says of a waiting page, the agent's part included. */
 function waitingWords() {
   const here = [...main.querySelectorAll('[data-view="waiting"] :is(.lead, .look p)')];
   return here.filter((part) => part.checkVisibility()).map((part) => part.innerText).join(" ");
@@ -97,10 +100,10 @@ function forget() {
 }
 
 function wait(step) {
-  const said = WAITING[step];
+  const said = waiting(texts, step);
   get("h-waiting").textContent = said.title;
   get("waiting-text").textContent = said.text;
-  get("waiting-do").textContent = said.terminal ?? "";
+  get("waiting-do").textContent = said.asked;
   main.querySelector('[data-view="waiting"]').dataset.kind = step;
   get("stop").hidden = step === "confirm";
   show("waiting", { step });
@@ -123,10 +126,11 @@ function describe(place, { lang, title, text, picture = null, wake = null }) {
 
 function fail(code, triesLeft, found = {}) {
   const test = document.documentElement.dataset.test === "yes";
-  const said = explain(code, { triesLeft, held, test });
+  const said = explain(texts, code, { triesLeft, held, test });
   const { title, text, steps } = { ...said, ...found };
   if (code === "session-ended" || code === "other-person") forget();
-  describe("error", { lang: "nl", ...said, ...found });
+  shownError = { code, triesLeft };
+  describe("error", { lang, ...said, ...found });
   const items = steps.map((step) => {
     const item = document.createElement("li");
     item.textContent = step;
@@ -168,7 +172,7 @@ function enter({ person, receipt, secondsLeft }, quiet) {
   if (!receipt) return show("data", { quiet });
   const at = new Date(receipt.at);
   const style = { dateStyle: "long", timeStyle: "short" };
-  fill({ number: receipt.number, at: at.toLocaleString("nl-BE", style) });
+  fill({ number: receipt.number, at: at.toLocaleString(`${lang}-BE`, style) });
   return show("receipt", { quiet });
 }
 
@@ -184,7 +188,7 @@ async function reach(controller) {
       if (found.state === "running") show("start");
     }
   };
-  const found = await eid.detect({ ...agent(controller), lang: browserLang ?? "nl", onState });
+  const found = await eid.detect({ ...agent(controller), onState });
   if (found.state !== "running") fail(FOUND[found.state], undefined, found);
   return found.state === "running";
 }
@@ -204,7 +208,7 @@ async function start(controller) {
   if (!loggedIn) await logIn(controller);
   wait("read");
   const include = ["identity", "address"];
-  const options = { ...agent(controller), include, purpose: PURPOSE };
+  const options = { ...agent(controller), include, purpose: texts.purpose };
   enter(await portal("identity", await eid.readIdentity(options)));
 }
 
@@ -233,13 +237,15 @@ async function leave() {
 }
 
 async function resume() {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT));
+  sessionStorage.removeItem(KEPT);
   try {
     const session = await portal("session");
     loggedIn = session.loggedIn;
     held = loggedIn ? "login" : "nothing";
     if (session.person) return enter(session, true);
     if (loggedIn) endAfter(session.secondsLeft);
-    return show("start", { quiet: true });
+    return kept ? fail(kept.code, kept.triesLeft) : show("start", { quiet: true });
   } catch (error) {
     return fail(codeOf(error));
   }
@@ -254,6 +260,9 @@ get("stop-asking").addEventListener("click", () => running?.abort());
 get("home").addEventListener("click", leave);
 get("logout").addEventListener("click", leave);
 get("done").addEventListener("click", leave);
+get("languages").addEventListener("click", () => {
+  if (main.dataset.state === "error") sessionStorage.setItem(KEPT, JSON.stringify(shownError));
+});
 get("print").addEventListener("click", () => print());
 // A page out of the back-forward cache would show the last visitor's data.
 addEventListener("pageshow", (event) => event.persisted && location.reload());

@@ -281,14 +281,39 @@ async def test_only_the_sites_files_are_served(visitor: Visitor, name: str) -> N
 
 
 async def test_the_page_says_test_and_demo(visitor: Visitor) -> None:
-    """The page is marked, in Dutch, without scripts or styles of its own inside."""
+    """The page is marked, without scripts or styles of its own inside."""
     text = await (await visitor.get("/")).text()
     assert 'data-test="yes"' in text
-    assert '<html lang="nl"' in text
     assert "DEMO" in text
     assert "{{" not in text
     assert "<style" not in text
     assert "style=" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "lang"), [("/", "de"), ("/?lang=fr", "fr"), ("/?lang=xx", "de")]
+)
+async def test_the_page_is_in_the_visitors_language(
+    visitor: Visitor, path: str, lang: str
+) -> None:
+    """The address' before the browser's; page and header name it; no cookie for it."""
+    answer = await visitor.get(path, **{"Accept-Language": "de-BE,de;q=0.9"})
+    assert answer.headers["Content-Language"] == lang
+    assert f'<html lang="{lang}"' in await answer.text()
+    assert "Set-Cookie" not in answer.headers
+
+
+async def test_a_portal_for_real_cards_tells_no_test_pin() -> None:
+    """On a real card it would cost a try."""
+    config = PortalConfig(
+        origin=ORIGIN,
+        agent_port=27410,
+        trusted_cas=roots_of_test(),
+        allow_test=False,
+        test_pin="4711",
+    )
+    async with TestClient(TestServer(make_portal(config))) as client:
+        assert "4711" not in await (await Visitor(client).get("/")).text()
 
 
 async def test_nothing_of_a_person_is_logged(

@@ -688,6 +688,20 @@ def test_every_state_has_words_and_pictures_in_four_languages() -> None:
     assert len(title) == 4 * (len(states) + 1)
 
 
+@needs_node
+def test_a_button_is_named_as_this_browser_shows_it() -> None:
+    """Whatever language the words are in; unknown ones get the words' own."""
+    said = run("""
+      const { explain } = await import(new URL("./words.js", CLIENT));
+      const options = { browser: "chromium", lang: "de" };
+      out(["nl-BE", "pt", undefined].map((shown) =>
+        explain("permission-asked", { ...options, shown }).text));
+    """)
+    assert "„Toestaan“" in said[0]
+    assert all("„Zulassen“" in text for text in said[1:])
+    assert all(text.startswith("Schauen Sie") for text in said)
+
+
 def test_the_drawings_load_nothing_and_run_nothing() -> None:
     """A portal may serve them under any policy."""
     for drawing in WEB.glob("*.svg"):
