@@ -353,6 +353,8 @@ def test(arguments: Sequence[str]) -> int:
     need_venv()
     need_python_packages(TEST_LOCKS)
     need_npm_packages()
+    # The program starts hundreds of times: each would compile what it imports anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for command in checks(arguments):
         say(shlex.join(command))
         status = hand_over([str(executable(command[0])), *command[1:]], cwd=ROOT)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import host
 from agent.commands.reasons import Located, Words, in_words
 from agent.texts import text
 
@@ -77,6 +78,11 @@ def output_is_closed() -> bool:
     `agent.cli` has then opened the null device in its place.
     """
     return getattr(sys.stdout, "name", None) == os.devnull
+
+
+def data_dir(chosen: Path | None) -> Path:
+    """Return the data folder: the one named, else the platform's place."""
+    return chosen if chosen is not None else host.data_dir()
 
 
 def card_source(where: str) -> CardSource:

@@ -6,9 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from agent.commands import Failure, answer, say
+from agent.commands import Failure, answer, data_dir, say
 from agent.commands.reasons import Located
-from agent.commands.running import data_dir
 from agent.errors import STATUS
 from agent.journal import FILE, GIVEN, Contents, Journal
 from agent.texts import text

@@ -10,9 +10,8 @@ import json
 from collections.abc import Callable
 
 from agent import host
-from agent.commands import Failure, Usage, answer, say
+from agent.commands import Failure, Usage, answer, data_dir, say
 from agent.commands.reasons import Located, Words
-from agent.commands.running import data_dir
 from agent.origins import CAPABILITIES, BadOrigin, Grant, end, normalised
 from agent.originstore import OriginsRefused, OriginStore, today
 from agent.policy import Policy

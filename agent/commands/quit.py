@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from agent.commands import Failure
-from agent.commands.running import data_dir
+from agent.commands import Failure, data_dir
 from agent.instance import NotAnswering, NotRunning, tell, wait_until_gone
 
 

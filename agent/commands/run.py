@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from agent import tls
-from agent.commands import Failure, announce, card_source, say
+from agent.commands import Failure, announce, card_source, data_dir, say
 from agent.commands.origins import origin, policy_fault
 from agent.commands.reasons import Located
-from agent.commands.running import data_dir, endpoint, stop_on_signals, user_interface
+from agent.commands.running import endpoint, stop_on_signals, user_interface
 from agent.instance import (
     AlreadyRunning,
     Instance,

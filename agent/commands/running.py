@@ -10,7 +10,6 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from agent import host
 from agent.commands import Failure, say
@@ -25,11 +24,6 @@ from agent.ui.probe import why_no_windows
 from agent.ui.terminal import TerminalInterface
 from cardio.beid.known import KnownCertificates
 from cardio.card import CardSource
-
-
-def data_dir(chosen: Path | None) -> Path:
-    """Return the data folder: the one named, else the platform's place."""
-    return chosen if chosen is not None else host.data_dir()
 
 
 def user_interface(ui: str, lang: str) -> UserInterface:

@@ -20,9 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from agent import tls
-from agent.commands import Failure, answer
+from agent.commands import Failure, answer, data_dir
 from agent.commands.reasons import Located
-from agent.commands.running import data_dir
 from agent.instance import (
     AlreadyRunning,
     Instance,

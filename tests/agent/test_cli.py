@@ -69,6 +69,27 @@ def test_every_command_has_help_and_the_common_options(command: list[str]) -> No
         assert option in result.stdout
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["card read --card virtual", "journal", "origins list", "quit", "trust status"],
+)
+def test_a_command_that_serves_nobody_loads_no_server(
+    command: str, tmp_path: Path
+) -> None:
+    """Server and event loop take longer to load than such a command to end."""
+    code = (
+        "import contextlib, sys; from agent.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(sys.argv[1:])\n"
+        "print(*sys.modules)"
+    )
+    words = [*command.split(), "--data-dir", str(tmp_path)]
+    loaded = subprocess.check_output(
+        [sys.executable, "-c", code, *words], cwd=ROOT, stderr=subprocess.PIPE
+    ).splitlines()[-1]
+    assert b"agent.cli" in loaded.split()
+    assert not {b"aiohttp", b"asyncio", b"agent.service"} & set(loaded.split())
+
+
 def test_version() -> None:
     """--version prints name and number."""
     assert run("--version").stdout == "eid-agent 0.1.0\n"

@@ -358,6 +358,30 @@ def test_every_check_runs_and_the_tests_come_last(bootstrap: ModuleType) -> None
     assert platforms == {"linux", "win32", "darwin"}
 
 
+def test_the_first_check_that_fails_ends_the_test(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is named, and those that run may keep what they compiled."""
+    done: list[str] = []
+
+    def hand_over(command: list[str], cwd: Path) -> int:
+        assert cwd == ROOT
+        assert "PYTHONDONTWRITEBYTECODE" not in os.environ
+        done.append(Path(command[0]).stem)
+        return int(done[-1] == "mypy")
+
+    packages = ("need_packages", "need_python_packages", "need_npm_packages")
+    for name in (*packages, "need_venv"):
+        monkeypatch.setattr(bootstrap, name, lambda *_: None)
+    monkeypatch.setattr(bootstrap, "hand_over", hand_over)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert bootstrap.main(["test"]) == 1
+    assert done == ["ruff", "ruff", "mypy"]
+    assert "FAILED: mypy --platform linux (exit 1)" in capsys.readouterr().err
+
+
 @posix
 def test_ending_the_script_ends_the_program() -> None:
     """SIGTERM reaches the program, and its exit code is the script's."""
