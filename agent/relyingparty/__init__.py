@@ -62,7 +62,9 @@ from agent.relyingparty.errors import (
     RelyingPartyError,
     ResponseMalformed,
     RevocationError,
+    RevocationStale,
     RevocationUnavailable,
+    RevocationUnknown,
     RootUnknown,
     RrnIssuerRefused,
     SignatureInvalid,
@@ -71,6 +73,7 @@ from agent.relyingparty.errors import (
     TokenMalformed,
     TokenSizeRefused,
 )
+from agent.relyingparty.fetching import Fetcher, HttpFetcher
 from agent.relyingparty.revocation import (
     OnlineRevocation,
     RevocationChecker,
@@ -115,8 +118,10 @@ __all__ = [
     "DataError",
     "DataMalformed",
     "DataMissing",
+    "Fetcher",
     "FormatUnsupported",
     "HistoricRefused",
+    "HttpFetcher",
     "Identity",
     "IdentitySignatureInvalid",
     "IssuerError",
@@ -142,7 +147,9 @@ __all__ = [
     "ResponseMalformed",
     "RevocationChecker",
     "RevocationError",
+    "RevocationStale",
     "RevocationUnavailable",
+    "RevocationUnknown",
     "RootUnknown",
     "RrnIssuerRefused",
     "SignatureInvalid",

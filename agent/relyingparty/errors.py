@@ -11,7 +11,8 @@ RelyingPartyError
 │   │                      HistoricRefused, RootUnknown
 │   └── IssuerError        IssuerUnknown, IssuerMalformed, IssuerRefused, IssuerNotCa,
 │                          IssuerNotYetValid, IssuerExpired, IssuerSignatureInvalid
-├── RevocationError        RevocationUnavailable, CertificateRevoked
+├── RevocationError        RevocationUnavailable, RevocationStale, RevocationUnknown,
+│                          CertificateRevoked
 └── DataError              ResponseMalformed, DataMissing, DataMalformed,
     │                      NotRrnCertificate, RrnIssuerRefused,
     │                      IdentitySignatureInvalid, AddressSignatureInvalid,
@@ -279,6 +280,20 @@ class RevocationUnavailable(RevocationError):
 
     code = "revocation-unavailable"
     sentence = "Whether the certificate was revoked is not known"
+
+
+class RevocationStale(RevocationError):
+    """The only answers to be had are older than they may be; or our clock is wrong."""
+
+    code = "revocation-stale"
+    sentence = "What is known of the certificate's revocation is too old"
+
+
+class RevocationUnknown(RevocationError):
+    """The responder does not know the certificate: its CA may never have issued it."""
+
+    code = "revocation-unknown"
+    sentence = "The revocation service does not know the certificate"
 
 
 class CertificateRevoked(RevocationError):

@@ -1,4 +1,7 @@
-"""The path rules of RFC 5280, by pyhanko-certvalidator; offline, without event loop."""
+"""The path rules of RFC 5280, by pyhanko-certvalidator; offline, without event loop.
+
+`check_revocation` does the same with OCSP and CRL, through fetchers that it is given.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko_certvalidator.authority import CertTrustAnchor, TrustQualifiers
 from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import ValidationError
+from pyhanko_certvalidator.fetchers import Fetchers
+from pyhanko_certvalidator.ltv.poe import POEManager
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import (
-    NO_REVOCATION,
+    AlgorithmUsagePolicy,
     CertRevTrustPolicy,
     DisallowWeakAlgorithmsPolicy,
+    RevocationCheckingPolicy,
+    RevocationCheckingRule,
 )
-from pyhanko_certvalidator.registry import SimpleTrustManager
+from pyhanko_certvalidator.registry import CertificateRegistry, SimpleTrustManager
+from pyhanko_certvalidator.revinfo.manager import RevinfoManager
 from pyhanko_certvalidator.validate import async_validate_path
 
 from agent.relyingparty import certificates as certs
@@ -38,21 +46,51 @@ def check_path(
     before. `historic` lets SHA-1 and short RSA keys pass: the caller decided that.
     """
     try:
-        loaded = [asn1.Certificate.load(c.public_bytes(Encoding.DER)) for c in path]
+        loaded = _loaded(path)
         _check_inner_algorithms(loaded[:-1])
-        *below, top = loaded
-        anchor = CertTrustAnchor(top, _qualifiers(path[-1]))
-        subject, *intermediates = below
-        _finish(
-            async_validate_path(
-                _context(anchor, moment, historic=historic),
-                ValidationPath(anchor, intermediates[::-1], subject),
-            )
+        validated = _validation_path(path, loaded)
+        context = _context(
+            validated, moment, historic=historic, rule=RevocationCheckingRule.NO_CHECK
         )
+        finish(async_validate_path(context, validated))
     except ValidationError as error:
         raise ChainInvalid(str(error)) from None
     except (ValueError, TypeError, KeyError):  # asn1crypto, of what it cannot read
         raise ChainInvalid("a certificate that cannot be read") from None
+
+
+def check_revocation(
+    path: Sequence[x509.Certificate], moment: datetime.datetime, fetchers: Fetchers
+) -> None:
+    """Ask for every certificate below the anchor whether it holds at `moment`.
+
+    OCSP first, a CRL where that gives no answer; one of them has to. The fetchers must
+    not wait for an event loop. Raises pyhanko-certvalidator's errors (RevokedError,
+    StaleRevinfoError, other ValidationErrors), and ValueError, TypeError, KeyError of
+    answers that cannot be read.
+    """
+    validated = _validation_path(path, _loaded(path))
+    context = _context(
+        validated,
+        moment,
+        historic=False,
+        rule=RevocationCheckingRule.CRL_OR_OCSP_REQUIRED,
+        fetchers=fetchers,
+    )
+    finish(async_validate_path(context, validated))
+
+
+def _loaded(path: Sequence[x509.Certificate]) -> list[asn1.Certificate]:
+    return [asn1.Certificate.load(c.public_bytes(Encoding.DER)) for c in path]
+
+
+def _validation_path(
+    path: Sequence[x509.Certificate], loaded: Sequence[asn1.Certificate]
+) -> ValidationPath:
+    *below, top = loaded
+    anchor = CertTrustAnchor(top, _qualifiers(path[-1]))
+    subject, *intermediates = below
+    return ValidationPath(anchor, intermediates[::-1], subject)
 
 
 def _check_inner_algorithms(path: Sequence[asn1.Certificate]) -> None:
@@ -70,27 +108,41 @@ def _qualifiers(anchor: x509.Certificate) -> TrustQualifiers:
     return TrustQualifiers(max_path_length=length, max_aa_path_length=length)
 
 
-def _context(
-    anchor: CertTrustAnchor, moment: datetime.datetime, *, historic: bool
-) -> ValidationContext:
-    return ValidationContext(
-        trust_manager=SimpleTrustManager.build([anchor]),
-        moment=moment,
-        allow_fetching=False,
-        revinfo_policy=CertRevTrustPolicy(NO_REVOCATION),
-        algorithm_usage_policy=DisallowWeakAlgorithmsPolicy(  # type: ignore[no-untyped-call]
-            _WEAK if historic else _WEAK | {"sha1"},
-            rsa_key_size_threshold=(
-                _MIN_RSA_BITS_HISTORIC if historic else _MIN_RSA_BITS
-            ),
-        ),
+def algorithm_policy(*, historic: bool) -> AlgorithmUsagePolicy:
+    """Return what counts as too weak to be relied on."""
+    return DisallowWeakAlgorithmsPolicy(  # type: ignore[no-untyped-call]
+        _WEAK if historic else _WEAK | {"sha1"},
+        rsa_key_size_threshold=_MIN_RSA_BITS_HISTORIC if historic else _MIN_RSA_BITS,
     )
 
 
-def _finish(validation: Coroutine[Any, Any, object]) -> None:
+def _context(
+    path: ValidationPath,
+    moment: datetime.datetime,
+    *,
+    historic: bool,
+    rule: RevocationCheckingRule,
+    fetchers: Fetchers | None = None,
+) -> ValidationContext:
+    registry = CertificateRegistry(cert_fetcher=None)
+    for certificate in path.iter_certs(include_root=True):
+        registry.register(certificate)
+    manager = RevinfoManager(registry, POEManager(), (), (), fetchers=fetchers)
+    return ValidationContext(
+        trust_manager=SimpleTrustManager.build([path.trust_anchor]),
+        moment=moment,
+        allow_fetching=False,
+        certificate_registry=registry,
+        revinfo_manager=manager,
+        revinfo_policy=CertRevTrustPolicy(RevocationCheckingPolicy(rule, rule)),
+        algorithm_usage_policy=algorithm_policy(historic=historic),
+    )
+
+
+def finish(validation: Coroutine[Any, Any, object]) -> None:
     """Run a coroutine that has nothing to wait for.
 
-    Without fetching and revocation the validation never gives way, so it needs no
+    Our fetchers do not give way, and so the validation does not either: it needs no
     event loop, and a portal may call us from inside its own.
     """
     try:

@@ -1,4 +1,6 @@
-"""Validation of Web eID authentication tokens (`web-eid:1`); nothing is fetched.
+"""Validation of Web eID authentication tokens (`web-eid:1`).
+
+Nothing is fetched but OCSP and CRL, by `revocation`, for a chain that was found good.
 
 The checks run in the order of Web eID's own validators: form, purpose, validity and
 chain, revocation, signature, name.
@@ -89,11 +91,12 @@ class TokenValidator:
     `origin`: the portal's own, `https://host[:port]`. `trusted_cas`: a CA that is not
     self-signed is trusted as the issuer; under a root the issuing CA comes from
     `intermediates` or from the token. `allow_test` accepts chains marked TEST, and
-    warns. `revocation`: the default asks online, which is not built yet and refuses;
-    None is the choice not to ask. `now` returns an aware time.
+    warns. `revocation`: the default asks OCSP and CRL online and refuses where that
+    fails; None is the choice not to ask. `now` returns an aware time.
 
     ValueError for an origin or a list of CAs that could never work. May be used from
-    several threads and inside an event loop.
+    several threads. Only `revocation` waits for anything (the network): inside an event
+    loop call `validate` through `asyncio.to_thread`.
     """
 
     def __init__(

@@ -137,10 +137,11 @@ def ca(
     path_length: int | None = 0,
     constraints: bool = True,
     bits: tuple[str, ...] = ("key_cert_sign", "crl_sign"),
+    more: tuple[x509.ExtensionType, ...] = (),
     **options: Any,
 ) -> Pair:
     """Issue a CA, a root without an issuer."""
-    extensions: list[x509.ExtensionType] = [usage(*bits)]
+    extensions: list[x509.ExtensionType] = [usage(*bits), *more]
     if constraints:
         extensions.append(x509.BasicConstraints(True, path_length))
     return issue(

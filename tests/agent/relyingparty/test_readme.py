@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import agent.relyingparty as library
-from agent.relyingparty import ChallengeNotFound, PersonMismatch, RevocationUnavailable
+from agent.relyingparty import CertificateRevoked, ChallengeNotFound, PersonMismatch
 from tests.agent.relyingparty import pki
 from tests.agent.relyingparty.cards import FIELDS, Card, answer
 from tests.agent.relyingparty.login import ORIGIN, Attempt
+from tests.agent.relyingparty.services import Services, serving
 
 README = Path(__file__).parents[3] / "README.md"
 
 
 @pytest.fixture
-def code(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The code, which will run at the tests' own present."""
-    for name in ("TokenValidator", "verify_identity"):
-        at_present = functools.partial(getattr(library, name), now=pki.clock)
+def services() -> Iterator[Services]:
+    """The OCSP services of the tests' PKI."""
+    with serving(kinds=("ocsp",)) as running:
+        yield running
+
+
+@pytest.fixture
+def code(monkeypatch: pytest.MonkeyPatch, services: Services) -> str:
+    """The code, which will run at the tests' own present, and ask these services."""
+    fetcher = library.HttpFetcher([services.name], allow_private=True)
+    asking = {"revocation": library.OnlineRevocation(fetcher)}
+    for name, more in (("TokenValidator", asking), ("verify_identity", {})):
+        at_present = functools.partial(getattr(library, name), now=pki.clock, **more)
         monkeypatch.setattr(library, name, at_present)
     (found,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     return str(found)
@@ -35,10 +46,16 @@ def portal(code: str) -> dict[str, Any]:
     return names
 
 
-def test_a_login_and_a_reading(code: str) -> None:
+def token_for(services: Services, nonce: str) -> dict[str, object]:
+    """Return the token of the holder whom the services know."""
+    issuer = services.ca.pair.cert
+    return Attempt(services.holder, issuer=issuer, signed_nonce=nonce).token()
+
+
+def test_a_login_and_a_reading(code: str, services: Services) -> None:
     """The person of the token, with the card's name and address; a nonce works once."""
     site = portal(code)
-    token = Attempt(signed_nonce=site["challenge"]("session")).token()
+    token = token_for(services, site["challenge"]("session"))
     person = site["log_in"]("session", token)
     assert person.national_number == pki.NATIONAL_NUMBER
     card = site["read"](person, answer(Card().files()))
@@ -48,19 +65,20 @@ def test_a_login_and_a_reading(code: str) -> None:
         site["log_in"]("session", token)
 
 
-def test_another_persons_card_after_the_login(code: str) -> None:
+def test_another_persons_card_after_the_login(code: str, services: Services) -> None:
     """Is refused."""
     site = portal(code)
     nonce = site["challenge"]("session")
-    person = site["log_in"]("session", Attempt(signed_nonce=nonce).token())
+    person = site["log_in"]("session", token_for(services, nonce))
     other = Card(fields={**FIELDS, 0x06: b"90010112345"})
     with pytest.raises(PersonMismatch):
         site["read"](person, answer(other.files()))
 
 
-def test_why_revocation_is_switched_off(code: str) -> None:
-    """Left out, nobody can log in, as the README says."""
-    site = portal(code.replace(", revocation=None", ""))
-    token = Attempt(signed_nonce=site["challenge"]("session")).token()
-    with pytest.raises(RevocationUnavailable):
+def test_a_stolen_card(code: str, services: Services) -> None:
+    """Does not log in."""
+    services.ca.revoked.add(services.holder.cert.serial_number)
+    site = portal(code)
+    token = token_for(services, site["challenge"]("session"))
+    with pytest.raises(CertificateRevoked):
         site["log_in"]("session", token)
