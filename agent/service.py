@@ -309,15 +309,16 @@ class AgentService:
             wants_chip = chip.wanted(request, operation.card_data)
             # The chip is asked after a person's fresh answer alone (SAFETY 3).
             spared = self._source.virtual and self._grants.unasked(origin, "identity")
-            asked_now = False
+            given: Permission | None = None
             if spared and not wants_chip:
                 self._limits.spared(origin)
             elif wants_chip or not await self._always(operation, request):
-                await self._consent(operation, request, lasting=not wants_chip)
-                asked_now = True
-            self._grants.allow_once(origin, operation.stay)
+                given = await self._consent(operation, request, lasting=not wants_chip)
+            decided = given is None or not operation.ask.patient
+            if decided:  # else the person has yet to see the values
+                await self._agreed(operation, given)
             parts = (*request.include, "chip") if wants_chip else request.include
-            shown = operation.ask if asked_now else None
+            shown = operation.ask if given is not None else None
             progress = Progress(parts, self._reporter(origin, "identity", shown))
             # Made once: it reaches the chip once, whatever is begun again.
             asked = chip.question(origin, request.challenge or "", self._chip_limit)
@@ -332,8 +333,9 @@ class AgentService:
             data, proof = await self._on_card(operation, read, progress.read)
             progress.end()
             body = identity_body(request, data)
-            if asked_now and operation.ask.patient:
+            if not decided:
                 await self._values(operation, body, data.get(EF.PHOTO))
+                await self._agreed(operation, given)
             return body | proof
 
     async def _values(
@@ -362,6 +364,7 @@ class AgentService:
             return False
         if not self._grants.always(operation.origin, request.include, serial):
             return False
+        self.attendance.check()  # a notice that nobody can see is none
         used = AlwaysUsed(
             operation.origin,
             request.include,
@@ -376,9 +379,22 @@ class AgentService:
             raise Problem("no-user-interface") from None
         return True
 
+    async def _agreed(self, operation: _Operation, given: Permission | None) -> None:
+        """Let what the person said count, once nothing more is asked.
+
+        None where nothing was asked. Who refuses the values has allowed nothing.
+        """
+        origin = operation.origin
+        self._grants.allow_once(origin, operation.stay)
+        if given is not None:
+            self._limits.agreed(origin)
+        if given is Permission.ALWAYS:
+            await asyncio.to_thread(self._remember, operation, operation.attempt.data)
+
     async def _consent(
         self, operation: _Operation, request: IdentityRequest, *, lasting: bool
-    ) -> None:
+    ) -> Permission:
+        """Return what the person allows: ONCE or, where `lasting`, ALWAYS."""
         origin = operation.origin
         lasting = lasting and bool(operation.card_data.chip_serial)
         lasting = lasting and self._grants.may_last(request.include)
@@ -395,9 +411,7 @@ class AgentService:
         answer = await self._pose(operation, operation.ask.consent(question))
         if answer not in (Permission.ONCE, Permission.ALWAYS):
             raise Problem("user-denied")
-        self._limits.agreed(origin)
-        if answer is Permission.ALWAYS and lasting:
-            await asyncio.to_thread(self._remember, operation, request.include)
+        return answer if lasting else Permission.ONCE
 
     def _remember(self, operation: _Operation, data: tuple[str, ...]) -> None:
         """Store an "always"; where that fails, it was this once."""
@@ -482,8 +496,8 @@ class AgentService:
                 again = operation.ask.patient and problem.code == "pin-incorrect"
                 if not again or not left:
                     raise
-                tries, wrong = left, True
-                told = None if told is None else left
+                told, wrong = None if told is None else left, True
+                tries = self._tries(operation.stay, told)
 
     def _unwanted(
         self, operation: _Operation, late: asyncio.Future[tuple[bytes, Any]]
