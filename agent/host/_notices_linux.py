@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 _NAME = "org.freedesktop.Notifications"
 _PATH = "/org/freedesktop/Notifications"
 _BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+#: The person's answer does not wait longer for who shows notifications.
+_CLOSE_SECONDS = 1.0
 _RULE = f"type='signal',interface='{_NAME}',path='{_PATH}'"
 
 
@@ -111,9 +113,10 @@ class _Notice:
     async def close(self) -> None:
         """Take it away."""
         with contextlib.suppress(Exception):  # the bus may be gone with the session
-            await self._call(
-                _NAME, _PATH, _NAME, "CloseNotification", "u", self._number
-            )
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._call(
+                    _NAME, _PATH, _NAME, "CloseNotification", "u", self._number
+                )
 
     async def _call(
         self,

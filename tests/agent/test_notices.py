@@ -17,6 +17,9 @@ if sys.platform != "linux" or not all(
 ):
     pytest.skip("no dunst, dbus-daemon or Xvfb here", allow_module_level=True)
 
+from dbus_fast import BusType, Message
+from dbus_fast.aio import MessageBus
+
 from agent.host.notices import noticed
 from tests.e2e.harness import virtual_screen
 
@@ -24,20 +27,35 @@ _CONFIG = "[global]\nmonitor = 0\nshow_indicators = false\n"
 
 
 @pytest.fixture
+async def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """A session's bus."""
+    address = f"unix:path={tmp_path / 'bus'}"
+    daemon = await asyncio.create_subprocess_exec(
+        *("dbus-daemon", "--session", "--nofork", "--print-address=1"),
+        f"--address={address}",
+        stdout=subprocess.PIPE,
+    )
+    assert daemon.stdout is not None
+    await daemon.stdout.readline()
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+    try:
+        yield
+    finally:
+        await _end(daemon)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+@pytest.fixture
 async def desktop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[None]:
-    """A session's bus, and a program that shows notifications on a screen."""
+    """A program that shows notifications on a screen."""
     async with virtual_screen() as screen:
-        address = f"unix:path={tmp_path / 'bus'}"
-        bus = await asyncio.create_subprocess_exec(
-            *("dbus-daemon", "--session", "--nofork", "--print-address=1"),
-            f"--address={address}",
-            stdout=subprocess.PIPE,
-        )
-        assert bus.stdout is not None
-        await bus.stdout.readline()
-        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
         monkeypatch.setenv("DISPLAY", screen.name)
         monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
         (tmp_path / "dunstrc").write_text(_CONFIG)
@@ -50,10 +68,7 @@ async def desktop(
             await _dunstctl("debug")
             yield
         finally:
-            for process in (dunst, bus):
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+            await _end(dunst)
 
 
 async def _dunstctl(*words: str) -> str:
@@ -96,3 +111,26 @@ async def test_without_a_desktop_nothing_is_shown_and_nothing_breaks(
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
     async with noticed("eID agent", "A question", "Show", lambda _: None):
         await asyncio.sleep(0)
+
+
+@pytest.mark.usefixtures("bus")
+async def test_who_shows_notifications_and_hangs_keeps_no_answer() -> None:
+    """A question is over a moment after its answer, and its notification with it."""
+    shows = await MessageBus(bus_type=BusType.SESSION).connect()
+    name, path = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
+
+    def hear(message: Message) -> Message | bool | None:
+        if message.member == "Notify":
+            return Message.new_method_return(message, "u", [7])
+        return message.member == "CloseNotification"  # taken, and never answered
+
+    shows.add_message_handler(hear)
+    await shows.request_name(name)
+    click = Message.new_signal(path, name, "ActionInvoked", "us", [7, "default"])
+    clicked = asyncio.Event()
+    async with asyncio.timeout(10):
+        async with noticed("eID agent", "A question", "Show", lambda _: clicked.set()):
+            while not clicked.is_set():  # it is heard once the number is known
+                await shows.send(click)
+                await asyncio.sleep(0.02)
+    shows.disconnect()
