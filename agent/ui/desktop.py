@@ -67,21 +67,26 @@ class DesktopInterface:
         try:
             yield talk
         finally:
-            self._dismiss()
-            self._last = talk.leave()
+            left = talk.leave()
+            if left is not None:  # else the window before may stand
+                self._dismiss()
+                self._last = left
 
     async def notice(self, used: AlwaysUsed) -> None:
         """Show that an "always" was used; Unavailable."""
         process = await self._take()
-        process.send({"notice": dataclasses.asdict(used)})
-        while True:
-            received = await process.receive()
-            if received is None:
-                raise Unavailable
-            if isinstance(received, dict) and "shown" in received:
-                break
-        process.leave()
         self._last = process
+        try:
+            process.send({"notice": dataclasses.asdict(used)})
+            async with asyncio.timeout(_READY_SECONDS):
+                while (received := await process.receive()) is not None:
+                    if isinstance(received, dict) and "shown" in received:
+                        return
+        except TimeoutError:
+            process.kill()
+        finally:
+            process.leave()
+        raise Unavailable
 
     def warm(self) -> None:
         """Start a process ahead of a question; one that nobody needs is ended again."""
@@ -271,6 +276,7 @@ class DesktopConversation:
         if self._process is None:
             self._process = await self._take()
         self._number += 1
+        self._signing = False
         members = {
             field.name: getattr(question, field.name)
             for field in dataclasses.fields(question)

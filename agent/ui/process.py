@@ -108,6 +108,7 @@ class WindowProcess:
         except (OSError, ValueError, frames.BadFrame):
             self._child.kill()
         self._child.wait()
+        self._outgoing.put(None)  # it hears nothing any more
         self._deliver(None)
 
     def _deliver(self, frame: Message | PinFrame | None) -> None:

@@ -80,13 +80,16 @@ class Desk(QObject):
         if kind == "pin" and not (question["wrong"] or self._agreed):
             # The field has no focus before the person agreed (SAFETY 16).
             first = pin.login(question)
-            first.answered.connect(lambda _: self._put(kind, question))
+            first.answered.connect(lambda _: self._agree(kind, question))
             self._show(first)
         else:
             self._put(kind, question)
 
-    def _put(self, kind: str, question: Message) -> None:
+    def _agree(self, kind: str, question: Message) -> None:
         self._agreed = True
+        self._put(kind, question)
+
+    def _put(self, kind: str, question: Message) -> None:
         page = _PAGES[kind](question)
         page.answered.connect(self._answered)
         page.pins.connect(self._pins)

@@ -1,0 +1,65 @@
+"""Which page the window shows next, without a screen (Qt's offscreen platform)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
+
+from PySide6.QtWidgets import QApplication
+
+from agent.texts import text
+from agent.ui.frames import Message
+from agent.ui.windows.desk import Desk
+
+QUESTION: Message = {
+    "site": "https://portal.example",
+    "lang": "en",
+    "virtual": False,
+    "marks": [],
+    "program": None,
+    "tries_left": 3,
+    "wrong": False,
+    "expires": None,
+}
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A window whose agent is this test."""
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    app = QApplication.instance() or QApplication([])
+    assert isinstance(app, QApplication)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # a desk takes it away
+    made = Desk(app)
+    monkeypatch.setattr(made._pipe, "send", lambda _message: None)
+    return made
+
+
+def _ask(desk: Desk, kind: str, **members: Any) -> str:
+    """Put a question and return the heading of what is shown."""
+    desk._received({"ask": kind, "id": 1, "question": QUESTION | members})
+    page = desk._window.page
+    assert page is not None
+    return page.heading
+
+
+@pytest.mark.parametrize("before", ["awaited", "choose", "last-try"])
+def test_a_login_is_agreed_to_before_the_pin_whatever_was_asked_before(
+    desk: Desk, before: str
+) -> None:
+    """The page says that name and national number go; then only is there a field."""
+    members = {"reason": "no-card", "options": ["A"], "test_cards": [False]}
+    _ask(desk, before, **members)
+    desk._received({"over": 1})
+    assert _ask(desk, "pin") == text("window-login", "en")
+    page = desk._window.page
+    assert page is not None
+    assert text("window-login-receives", "en") in page.spoken
+    page.answered.emit(True)
+    assert desk._window.page is not None
+    assert desk._window.page.heading == text("window-pin", "en")
+    assert _ask(desk, "pin", wrong=True) == text("window-wrong", "en")
