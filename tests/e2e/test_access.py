@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page
 
+from agent.demo.languages import LANGUAGES
 from tests.e2e.harness import Visitor, needs_chromium, visit
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -78,7 +79,10 @@ SHOW = """async (state) => {
 
 @pytest.mark.parametrize(("width", "zoom"), [(320, 1), (640, 2), (1280, 4)])
 async def test_nothing_scrolls_sideways(width: int, zoom: int) -> None:
-    """320 CSS pixels wide, or a larger window enlarged to the same: all fits."""
+    """320 CSS pixels wide, or a larger window enlarged to the same: all fits.
+
+    In each language.
+    """
     async with visit() as visitor:
         page = visitor.page
         session = await page.context.new_cdp_session(page)
@@ -91,9 +95,12 @@ async def test_nothing_scrolls_sideways(width: int, zoom: int) -> None:
                 "mobile": False,
             },
         )
-        for state in ("start", "waiting", "data", "receipt", "error"):
-            await page.evaluate(SHOW, state)
-            assert not await page.evaluate(WIDE), state
+        for lang in LANGUAGES:
+            await page.goto(f"{visitor.demo.portal}?lang={lang}")
+            await visitor.state("start")
+            for state in ("start", "waiting", "data", "receipt", "error"):
+                await page.evaluate(SHOW, state)
+                assert not await page.evaluate(WIDE), (lang, state)
 
 
 async def test_everything_has_a_name() -> None:

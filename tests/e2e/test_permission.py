@@ -233,12 +233,25 @@ async def test_the_browsers_question_is_spoken_of_in_its_language(
 ) -> None:
     """The names of its buttons and settings are those that the person sees."""
     async with stage(tmp_path) as running, _opened(running, locale=locale) as page:
-        await _click(page)
+        await page.locator("#login").click()
         await state(page, "error", "permission-denied")
         text = page.locator("#error-text")
         assert setting in await text.inner_text()
         lang = locale[:2] if locale != "pt-PT" else "en"
         assert await text.get_attribute("lang") == lang
+
+
+async def test_a_chosen_language_keeps_the_names_that_the_browser_shows(
+    tmp_path: Path,
+) -> None:
+    """German words, and the Dutch name of a setting in a Dutch browser."""
+    async with stage(tmp_path) as running, _opened(running) as page:
+        await page.goto(f"{running.portal}?lang=de")
+        await page.locator("#login").click()
+        await state(page, "error", "permission-denied")
+        text = page.locator("#error-text")
+        assert await text.get_attribute("lang") == "de"
+        assert "erlauben Sie „Apps op apparaat“" in await text.inner_text()
 
 
 async def test_a_granted_permission_leads_to_the_data(tmp_path: Path) -> None:
