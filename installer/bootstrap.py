@@ -60,6 +60,7 @@ TEST_PACKAGES = (
     "openbox",
     "opensc",
     "openssl",
+    "poppler-utils",
     "procps",
     "python3-gi",
     "python3-pyatspi",

@@ -1,0 +1,90 @@
+"""Whether a child signed what was shown, and nothing else; pure.
+
+The child reads the document and may be deceived by it. What it wants signed, and what
+it then returns, are looked at here without reading the document: by its bytes alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import asn1crypto.tsp  # noqa: F401  (teaches `cms` the attribute of certificates)
+from asn1crypto import cms
+
+#: The range of bytes that the newest signature covers, as pyHanko and others write it.
+_BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
+
+
+class Untrue(Exception):
+    """What the child wants signed, or returned, is not what it has to be."""
+
+
+def message_digest(attributes: bytes, certificate: bytes, algorithm: str) -> bytes:
+    """Return the digest that signed attributes are about; Untrue.
+
+    They must be those of one signature over data, with this certificate.
+    """
+    try:
+        signed = cms.CMSAttributes.load(attributes, strict=True)
+        values: dict[str, list[object]] = {}
+        for attribute in signed:
+            name = attribute["type"].native
+            if name in values:
+                raise Untrue(f"{name} twice")
+            values[name] = list(attribute["values"])
+        (kind,) = values["content_type"]
+        (digest,) = values["message_digest"]
+        (named,) = values["signing_certificate_v2"]
+        (first, *_) = named["certs"]  # type: ignore[index]  # as asn1crypto parses it
+        hashed = first["cert_hash"].native
+        used = first["hash_algorithm"]["algorithm"].native
+        if kind.native != "data":  # type: ignore[attr-defined]
+            raise Untrue("signed is not data")
+        if hashlib.new(used, certificate).digest() != hashed:
+            raise Untrue("another certificate")
+        found = bytes(digest.native)  # type: ignore[attr-defined]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Untrue("no signed attributes") from error
+    if len(found) != hashlib.new(algorithm).digest_size:
+        raise Untrue("another digest")
+    return found
+
+
+def check_result(
+    shown: bytes, signed: bytes, attributes: bytes, digest: bytes, algorithm: str
+) -> None:
+    """Want a document that is what was shown with one signature behind it; Untrue.
+
+    Its range covers everything but the hole for the signature, has this digest, and in
+    the hole are these attributes.
+    """
+    if not signed.startswith(shown):
+        raise Untrue("what was shown has changed")
+    added = signed[len(shown) :]
+    ranges = _BYTE_RANGE.findall(added)
+    if len(ranges) != 1:
+        raise Untrue("not one signature more")
+    begin, first, second, rest = map(int, ranges[0])
+    if begin != 0 or second + rest != len(signed):
+        raise Untrue("a part is not covered")
+    if not len(shown) <= first < second <= len(signed):
+        raise Untrue("the hole is not behind what was shown")
+    covered = hashlib.new(algorithm, signed[:first])
+    covered.update(signed[second:])
+    if covered.digest() != digest:
+        raise Untrue("another digest was signed")
+    _check_hole(signed[first:second], attributes)
+
+
+def _check_hole(hole: bytes, attributes: bytes) -> None:
+    if not (hole.startswith(b"<") and hole.endswith(b">")):
+        raise Untrue("no signature in the hole")
+    try:
+        content = cms.ContentInfo.load(bytes.fromhex(hole[1:-1].decode("ascii")))
+        (signer,) = content["content"]["signer_infos"]
+        there = signer["signed_attrs"].untag().dump()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Untrue("no signature in the hole") from error
+    if there != attributes:
+        raise Untrue("other attributes in the hole")

@@ -1,0 +1,215 @@
+"""Looks through a document for what must not be signed unseen (SAFETY 19); pure.
+
+Everything that can be reached from the trailer is looked at, once. References: ISO
+32000-2, 7.5 (file structure), 12.6 (actions), 12.7 (forms), 8.11 (optional content).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
+
+from agent.pdf.document import MAX_BYTES, DocumentRefused, Inspection
+from agent.words import one_line
+
+#: Beyond these a document is not what a portal gives a person to sign.
+MAX_OBJECTS = 200_000
+MAX_PAGES = 2_000
+_MAX_TITLE = 200
+
+_WHITE = b" \t\r\n\f\0"
+#: Actions that reach beyond the document or run code, whoever starts them.
+_REACHING = ("/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/GoToE")
+_STANDARD_14 = ("/Courier", "/Helvetica", "/Times", "/Symbol", "/ZapfDingbats")
+
+
+def inspect(pdf: bytes) -> Inspection:
+    """Return what there is to say of a document; DocumentRefused."""
+    _check_frame(pdf)
+    try:
+        reader = PdfFileReader(io.BytesIO(pdf), strict=True)
+        if reader.encrypted or "/Encrypt" in reader.trailer_view:
+            raise DocumentRefused("encrypted")
+        return _Look(reader).inspection(pdf)
+    except (
+        PdfError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ) as error:
+        raise DocumentRefused("damaged") from error
+    except (AttributeError, IndexError, AssertionError, NotImplementedError) as error:
+        # What the library raises on what it did not foresee.
+        raise DocumentRefused("damaged") from error
+
+
+def _check_frame(pdf: bytes) -> None:
+    """Want a file that is a PDF from its first byte to its last."""
+    if len(pdf) > MAX_BYTES:
+        raise DocumentRefused("too-large")
+    if not pdf.startswith(b"%PDF-"):
+        raise DocumentRefused("no-pdf")
+    if not pdf.rstrip(_WHITE).endswith(b"%%EOF"):
+        raise DocumentRefused("damaged")
+
+
+class _Look:
+    """One look through a document."""
+
+    def __init__(self, reader: PdfFileReader) -> None:
+        self._reader = reader
+        self._notices: set[str] = set()
+
+    def inspection(self, pdf: bytes) -> Inspection:
+        """Look at everything and say what was found."""
+        root = self._reader.root
+        self._check_catalogue(root)
+        for found in self._dictionaries():
+            self._check(found)
+        signatures = self._reader.embedded_signatures
+        if signatures:
+            self._notices.add("signatures")
+            self._check_earlier(signatures)
+        return Inspection(
+            self._title(),
+            tuple(self._pages()),
+            len(pdf),
+            hashlib.sha256(pdf).hexdigest(),
+            len(signatures),
+            tuple(sorted(self._notices)),
+        )
+
+    def _check_catalogue(self, root: generic.DictionaryObject) -> None:
+        opening = _get(root, "/OpenAction")
+        runs = isinstance(opening, generic.DictionaryObject) and (
+            _get(opening, "/S") != "/GoTo" or "/Next" in opening
+        )
+        if runs:
+            raise DocumentRefused("actions")
+        if "/OCProperties" in root:
+            self._notices.add("layers")
+        if "/AF" in root or "/Collection" in root:
+            self._notices.add("attachments")
+        form = _get(root, "/AcroForm")
+        if isinstance(form, generic.DictionaryObject) and "/XFA" in form:
+            raise DocumentRefused("xfa")
+        names = _get(root, "/Names")
+        if isinstance(names, generic.DictionaryObject):
+            if "/JavaScript" in names:
+                raise DocumentRefused("javascript")
+            if "/EmbeddedFiles" in names:
+                self._notices.add("attachments")
+
+    def _check(self, found: generic.DictionaryObject) -> None:
+        """Refuse what runs or comes from elsewhere; note what may deceive."""
+        kind, action = _get(found, "/Type"), _get(found, "/S")
+        if "/JS" in found or action == "/JavaScript":
+            raise DocumentRefused("javascript")
+        if "/XFA" in found:
+            raise DocumentRefused("xfa")
+        if "/AA" in found or action in _REACHING:
+            raise DocumentRefused("actions")
+        if isinstance(found, generic.StreamObject) and "/F" in found:
+            raise DocumentRefused("external")
+        if kind == "/Font":
+            self._check_font(found)
+        if kind == "/OCG":
+            self._notices.add("layers")
+        if kind == "/EmbeddedFile" or _get(found, "/Subtype") == "/FileAttachment":
+            self._notices.add("attachments")
+        if "/FT" in found and _get(found, "/FT") != "/Sig" and "/V" in found:
+            self._notices.add("form-values")
+
+    def _check_font(self, font: generic.DictionaryObject) -> None:
+        if _get(font, "/Subtype") in ("/Type0", "/Type3"):
+            return  # made of others, or drawn in the document itself
+        described = _get(font, "/FontDescriptor")
+        if isinstance(described, generic.DictionaryObject) and any(
+            key in described for key in ("/FontFile", "/FontFile2", "/FontFile3")
+        ):
+            return
+        if not str(_get(font, "/BaseFont")).startswith(_STANDARD_14):
+            self._notices.add("fonts")
+
+    def _check_earlier(self, signatures: list[Any]) -> None:
+        """Say so where the document was changed after its last signature."""
+        last = max(signature.signed_revision for signature in signatures)
+        if last < self._reader.xrefs.total_revisions - 1:
+            self._notices.add("changed-after-signature")
+        for signature in signatures:
+            for reference in _get(signature.sig_object, "/Reference") or ():
+                method = _get(reference.get_object(), "/TransformParams")
+                forbids = isinstance(method, generic.DictionaryObject) and (
+                    _get(method, "/P") == 1
+                )
+                if forbids:
+                    raise DocumentRefused("locked")
+
+    def _dictionaries(self) -> Iterator[generic.DictionaryObject]:
+        """Yield every dictionary and stream that can be reached, once."""
+        seen: set[tuple[int, int]] = set()
+        count = 0
+        waiting: list[Any] = [self._reader.trailer_view]
+        while waiting:
+            here = waiting.pop()
+            if isinstance(here, generic.IndirectObject):
+                place = (here.idnum, here.generation)
+                if place in seen:
+                    continue
+                seen.add(place)
+                here = here.get_object()  # type: ignore[no-untyped-call]
+            count += 1
+            if count > MAX_OBJECTS:
+                raise DocumentRefused("too-complex")
+            if isinstance(here, generic.DictionaryObject):
+                yield here
+                waiting += [here.raw_get(key) for key in here]
+            elif isinstance(here, generic.ArrayObject):
+                waiting += [here.raw_get(index) for index in range(len(here))]
+
+    def _title(self) -> str:
+        info = _get(self._reader.trailer_view, "/Info")
+        title = (
+            _get(info, "/Title") if isinstance(info, generic.DictionaryObject) else ""
+        )
+        return one_line(str(title or ""))[:_MAX_TITLE]
+
+    def _pages(self) -> Iterator[tuple[float, float]]:
+        """Yield width and height of each page, as it is shown."""
+        count = int(self._reader.root["/Pages"]["/Count"])
+        if not 1 <= count <= MAX_PAGES:
+            raise DocumentRefused("too-complex" if count > 0 else "damaged")
+        for number in range(count):
+            found = self._reader.find_page_for_modification(number)  # type: ignore[no-untyped-call]
+            yield _size(found[0].get_object())
+
+
+def _size(page: Any) -> tuple[float, float]:
+    """Return what of a page is shown, in points."""
+    box, turned = None, 0
+    here: Any = page
+    for _ in range(64):  # no page lies deeper
+        box = box or _get(here, "/CropBox") or _get(here, "/MediaBox")
+        turned = turned or int(_get(here, "/Rotate") or 0)
+        above = _get(here, "/Parent")
+        if not isinstance(above, generic.DictionaryObject):
+            break
+        here = above
+    if box is None or len(box) != 4:
+        raise DocumentRefused("damaged")
+    left, low, right, high = (float(each) for each in box)
+    size = abs(right - left), abs(high - low)
+    return size[::-1] if turned % 180 else size
+
+
+def _get(here: Any, key: str) -> Any:
+    """Return a member, its reference followed; None where there is none."""
+    return here.get(key)

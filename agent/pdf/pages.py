@@ -1,0 +1,44 @@
+"""Pages as bitmaps, drawn by PDFium; touches no file."""
+
+from __future__ import annotations
+
+import pypdfium2
+
+from agent.pdf.document import DocumentRefused
+
+#: Of one bitmap: 4 bytes each in the library, 3 in what is handed out.
+MAX_PIXELS = 16_000_000
+MAX_WIDTH = 4_000
+
+
+def draw(pdf: bytes, number: int, width: int) -> tuple[int, int, bytes]:
+    """Return width, height and pixels (RGB, row by row) of a page, counted from 0.
+
+    With annotations and form values as a reader shows them. DocumentRefused for a page
+    that cannot be drawn.
+    """
+    try:
+        document = pypdfium2.PdfDocument(pdf)
+        try:
+            document.init_forms()
+            page = document[number]
+            scale = min(width, MAX_WIDTH) / page.get_width()
+            if page.get_width() * page.get_height() * scale * scale > MAX_PIXELS:
+                scale = (MAX_PIXELS / (page.get_width() * page.get_height())) ** 0.5
+            bitmap = page.render(scale=scale, may_draw_forms=True, rev_byteorder=True)
+            rows = memoryview(bitmap.buffer).cast("B")
+            stride, channels = bitmap.stride, bitmap.n_channels
+            pixels = bytearray(bitmap.width * bitmap.height * 3)
+            for row in range(bitmap.height):
+                line = bytes(
+                    rows[row * stride : row * stride + bitmap.width * channels]
+                )
+                at = row * bitmap.width * 3
+                for channel in range(3):
+                    end = at + bitmap.width * 3
+                    pixels[at + channel : end : 3] = line[channel::channels]
+            return bitmap.width, bitmap.height, bytes(pixels)
+        finally:
+            document.close()
+    except (pypdfium2.PdfiumError, IndexError, ZeroDivisionError) as error:
+        raise DocumentRefused("damaged") from error

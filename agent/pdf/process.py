@@ -1,0 +1,157 @@
+"""The agent's side of the child that reads a document; touches a child process.
+
+What the child says of a document is shown; what it wants signed, and what it returns,
+is checked first (`checking`). A child that hangs, dies or says nonsense is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from agent.pdf import checking, wire
+from agent.pdf.document import (
+    MAX_BYTES,
+    NOTICES,
+    REASONS,
+    DocumentRefused,
+    Inspection,
+)
+from agent.pdf.wire import Message
+from agent.ui.picture import Bitmap
+from agent.ui.process import environment
+
+_COMMAND = (sys.executable, "-P", "-m", "agent.pdf.worker")
+#: For one answer of the child, without what a person does meanwhile.
+_SECONDS = 60.0
+
+#: Signs the DER of signed attributes: PKCS#1 v1.5, or the DER of r and s.
+SignRaw = Callable[[bytes], Awaitable[bytes]]
+
+#: The digest of each mechanism.
+_DIGESTS = {"sha256_rsa": "sha256", "sha384_ecdsa": "sha384"}
+
+
+class DocumentFailed(Exception):
+    """The child hung, died, or returned something else than it was asked for."""
+
+
+@asynccontextmanager
+async def opened(pdf: bytes) -> AsyncIterator[Document]:
+    """Have a child read a document while the block runs; DocumentRefused."""
+    if len(pdf) > MAX_BYTES:
+        raise DocumentRefused("too-large")
+    child = await asyncio.create_subprocess_exec(
+        *_COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    )
+    try:
+        yield await Document.of(child, pdf)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
+class Document:
+    """A document that a child has read; `inspection` says what there is to say."""
+
+    def __init__(self, child: asyncio.subprocess.Process, pdf: bytes) -> None:
+        self._child = child
+        self._pdf = pdf
+        self.inspection: Inspection
+
+    @classmethod
+    async def of(cls, child: asyncio.subprocess.Process, pdf: bytes) -> Document:
+        """Have it read; DocumentRefused, DocumentFailed."""
+        document = cls(child, pdf)
+        told, _ = await document._ask({"do": "open"}, pdf)
+        try:
+            document.inspection = _inspection(told["inspection"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DocumentFailed("no inspection") from error
+        return document
+
+    async def page(self, number: int, width: int) -> Bitmap:
+        """Return a page, counted from 0, as a picture; DocumentRefused."""
+        told, pixels = await self._ask({"do": "page", "number": number, "width": width})
+        across, down = told.get("page", (0, 0))
+        if not pixels or len(pixels) != across * down * 3:
+            raise DocumentFailed("no page")
+        return Bitmap(across, down, pixels)
+
+    async def sign(
+        self,
+        certificate: bytes,
+        chain: tuple[bytes, ...],
+        mechanism: str,
+        sign_raw: SignRaw,
+        *,
+        reason: str | None = None,
+    ) -> bytes:
+        """Return the document with one signature more; DocumentFailed.
+
+        `certificate` and `chain` (its issuer first) as DER; `mechanism` is sha256_rsa
+        or sha384_ecdsa. What `sign_raw` raises comes through.
+        """
+        algorithm = _DIGESTS[mechanism]
+        order: Message = {
+            "do": "sign",
+            "certificate": base64.b64encode(certificate).decode(),
+            "chain": [base64.b64encode(each).decode() for each in chain],
+            "mechanism": mechanism,
+            "reason": reason,
+        }
+        try:
+            told, attributes = await self._ask(order)
+            if told.get("want") != "signature":
+                raise DocumentFailed("no signature was wanted")
+            digest = checking.message_digest(attributes, certificate, algorithm)
+            signature = await sign_raw(attributes)
+            told, signed = await self._ask({"have": True}, signature)
+            checking.check_result(self._pdf, signed, attributes, digest, algorithm)
+        except checking.Untrue as error:
+            raise DocumentFailed(str(error)) from error
+        return signed
+
+    async def _ask(self, message: Message, blob: bytes = b"") -> tuple[Message, bytes]:
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return await self._answer(message, blob)
+        except (TimeoutError, OSError, EOFError, wire.BadMessage) as error:
+            raise DocumentFailed(type(error).__name__) from error
+
+    async def _answer(self, message: Message, blob: bytes) -> tuple[Message, bytes]:
+        to, back = self._child.stdin, self._child.stdout
+        assert to is not None
+        assert back is not None
+        to.write(wire.encode(message, blob))
+        await to.drain()
+        length = wire.size(await back.readexactly(4), wire.MAX_OBJECT)
+        told = wire.parse(await back.readexactly(length))
+        length = wire.size(await back.readexactly(4), wire.MAX_BLOB)
+        answer = await back.readexactly(length)
+        if "refused" in told:
+            reason = told["refused"]
+            raise DocumentRefused(reason if reason in REASONS else "damaged")
+        return told, answer
+
+
+def _inspection(told: Message) -> Inspection:
+    pages = tuple((float(across), float(down)) for across, down in told["pages"])
+    notices = tuple(name for name in NOTICES if name in told["notices"])
+    return Inspection(
+        str(told["title"]),
+        pages,
+        int(told["size"]),
+        str(told["sha256"]),
+        int(told["signatures"]),
+        notices,
+    )

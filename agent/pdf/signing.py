@@ -1,0 +1,77 @@
+"""PAdES signatures with pyHanko, made in the child; the key is somewhere else.
+
+Sources: ETSI EN 319 142-1 (baseline levels), RFC 5652 (what is signed: the DER of the
+signed attributes).
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from asn1crypto import algos, x509
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+SignRaw = Callable[[bytes], Awaitable[bytes]]
+
+#: Hexadecimal digits that are kept free for a signature without and with a time stamp.
+_RESERVED = 2 * 16 * 1024
+
+#: What a key signs with: the digest and the form of the signature, by the names of CMS.
+MECHANISMS = {"sha256_rsa": "sha256", "sha384_ecdsa": "sha384"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """How to sign a document; certificates as DER, the signer's issuer first."""
+
+    certificate: bytes = field(repr=False)
+    chain: tuple[bytes, ...] = field(repr=False)
+    mechanism: str
+    reason: str | None = None
+
+
+class _CardSigner(Signer):
+    """Signs with a key that another process has."""
+
+    def __init__(self, order: Order, sign_raw: SignRaw) -> None:
+        registry = SimpleCertificateStore()  # type: ignore[no-untyped-call]
+        registry.register_multiple(map(x509.Certificate.load, order.chain))
+        super().__init__(
+            signing_cert=x509.Certificate.load(order.certificate),
+            cert_registry=registry,
+            signature_mechanism=algos.SignedDigestAlgorithm(
+                {"algorithm": order.mechanism}
+            ),
+            embed_roots=False,
+        )
+        self._sign_raw = sign_raw
+
+    async def async_sign_raw(
+        self, data: bytes, digest_algorithm: str, dry_run: bool = False
+    ) -> bytes:
+        """Return the signature over `data`, the DER of the signed attributes."""
+        return bytes(256) if dry_run else await self._sign_raw(data)
+
+
+async def sign(pdf: bytes, order: Order, sign_raw: SignRaw) -> bytes:
+    """Return the document with one signature more, in front of which nothing changed.
+
+    `sign_raw` gets what is to be signed and returns the signature as CMS has it: PKCS#1
+    v1.5, or the DER of r and s.
+    """
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=True)
+    metadata = PdfSignatureMetadata(
+        field_name=f"eid-agent-{secrets.token_hex(8)}",
+        md_algorithm=MECHANISMS[order.mechanism],
+        subfilter=SigSeedSubFilter.PADES,
+        reason=order.reason,
+    )
+    signer = PdfSigner(metadata, _CardSigner(order, sign_raw))
+    signed = await signer.async_sign_pdf(writer, bytes_reserved=_RESERVED)
+    return bytes(signed.getvalue())

@@ -1,0 +1,125 @@
+"""The child that reads one document: `python -P -m agent.pdf.worker`.
+
+Touches standard input and output alone. Once everything is imported it can open neither
+file nor connection, and has limits of memory and time; it never sees a PIN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import dataclasses
+import importlib
+import io
+import sys
+
+import tzlocal
+
+from agent import host
+from agent.pdf import wire
+from agent.pdf.document import DocumentRefused
+from agent.pdf.inspection import inspect
+from agent.pdf.pages import draw
+from agent.pdf.signing import Order, sign
+from agent.pdf.wire import Message
+
+#: What the libraries import only in the middle of their work, when no file can be
+#: opened any more.
+_NEEDED_LATER = (
+    "cryptography.hazmat.backends.openssl.backend",
+    "encodings.ascii",
+    "encodings.latin_1",
+    "encodings.utf_16_be",
+    "encodings.utf_16_le",
+    "gzip",
+    "pyhanko.pdf_utils.filters",
+    "pyhanko.pdf_utils.metadata.xmp_xml",
+)
+_MEMORY = 2 << 30
+_CPU_SECONDS = 120
+
+
+class Worker:
+    """Does what the agent says, with one document."""
+
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._in = io.FileIO(0, "rb", closefd=False)
+        self._out = io.FileIO(1, "wb", closefd=False)
+        self._pdf = b""
+
+    def run(self) -> None:
+        """Work until the pipe ends."""
+        while (received := self.receive()) is not None:
+            message, blob = received
+            try:
+                self._do(message, blob)
+            except DocumentRefused as refused:
+                self.send({"refused": refused.reason})
+
+    def _do(self, message: Message, blob: bytes) -> None:
+        what = message["do"]
+        if what == "open":
+            self._pdf = blob
+            self.send({"inspection": dataclasses.asdict(inspect(blob))})
+        elif what == "page":
+            number, width = message["number"], message["width"]
+            width, height, pixels = draw(self._pdf, number, width)
+            self.send({"page": [width, height]}, pixels)
+        else:
+            signing = sign(self._pdf, _order(message), self._sign_raw)
+            self.send({"signed": True}, self._runner.run(signing))
+
+    async def _sign_raw(self, data: bytes) -> bytes:
+        self.send({"want": "signature"}, data)
+        received = self.receive()
+        if received is None:
+            sys.exit(1)
+        return received[1]
+
+    def send(self, message: Message, blob: bytes = b"") -> None:
+        """Say something to the agent."""
+        view = memoryview(wire.encode(message, blob))
+        while view:
+            view = view[self._out.write(view) or 0 :]
+
+    def receive(self) -> tuple[Message, bytes] | None:
+        """Return what the agent says; None at the end."""
+        head = self._read(4)
+        if not head:
+            return None
+        message = wire.parse(self._read(wire.size(head, wire.MAX_OBJECT)))
+        return message, self._read(wire.size(self._read(4), wire.MAX_BLOB))
+
+    def _read(self, length: int) -> bytes:
+        data = bytearray()
+        while len(data) < length and (more := self._in.read(length - len(data))):
+            data += more
+        return bytes(data)
+
+
+def _order(message: Message) -> Order:
+    return Order(
+        base64.b64decode(message["certificate"]),
+        tuple(map(base64.b64decode, message["chain"])),
+        message["mechanism"],
+        message["reason"],
+    )
+
+
+def main() -> int:
+    """Read, draw and sign one document."""
+    host.keep_memory_private()
+    sys.stdout = sys.stderr  # what a library prints is no message
+    for name in _NEEDED_LATER:
+        importlib.import_module(name)
+    tzlocal.get_localzone()  # reads a file the first time
+    with asyncio.Runner() as runner:
+        runner.get_loop()  # has its files before none can be opened
+        host.confine(_MEMORY, _CPU_SECONDS)
+        Worker(runner).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
