@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from agent.pdf.document import MAX_BYTES, DocumentRefused, Inspection
@@ -37,17 +36,9 @@ def inspect(pdf: bytes) -> Inspection:
         if reader.encrypted or "/Encrypt" in reader.trailer_view:
             raise DocumentRefused("encrypted")
         return _Look(reader).inspection(pdf)
-    except (
-        PdfError,
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RecursionError,
-    ) as error:
-        raise DocumentRefused("damaged") from error
-    except (AttributeError, IndexError, AssertionError, NotImplementedError) as error:
-        # What the library raises on what it did not foresee.
+    except DocumentRefused:
+        raise
+    except Exception as error:  # whatever a library raises on what it cannot read
         raise DocumentRefused("damaged") from error
 
 
@@ -176,11 +167,9 @@ class _Look:
                 waiting += [here.raw_get(index) for index in range(len(here))]
 
     def _title(self) -> str:
-        info = _get(self._reader.trailer_view, "/Info")
-        title = (
-            _get(info, "/Title") if isinstance(info, generic.DictionaryObject) else ""
-        )
-        return one_line(str(title or ""))[:_MAX_TITLE]
+        title = self._reader.document_meta_view.title or ""
+        words = title if isinstance(title, str) else title.value
+        return one_line(words)[:_MAX_TITLE]
 
     def _pages(self) -> Iterator[tuple[float, float]]:
         """Yield width and height of each page, as it is shown."""
@@ -212,4 +201,4 @@ def _size(page: Any) -> tuple[float, float]:
 
 def _get(here: Any, key: str) -> Any:
     """Return a member, its reference followed; None where there is none."""
-    return here.get(key)
+    return here[key] if key in here else None  # noqa: SIM401  (get does not follow)

@@ -22,7 +22,8 @@ def draw(pdf: bytes, number: int, width: int) -> tuple[int, int, bytes]:
         try:
             document.init_forms()
             page = document[number]
-            scale = min(width, MAX_WIDTH) / page.get_width()
+            # The library rounds up.
+            scale = (min(width, MAX_WIDTH) - 0.01) / page.get_width()
             if page.get_width() * page.get_height() * scale * scale > MAX_PIXELS:
                 scale = (MAX_PIXELS / (page.get_width() * page.get_height())) ** 0.5
             bitmap = page.render(scale=scale, may_draw_forms=True, rev_byteorder=True)

@@ -1,0 +1,127 @@
+"""What must not be signed unseen is refused; what may deceive is named (SAFETY 19)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import pdf_string
+
+from agent.pdf.document import MAX_BYTES, DocumentRefused
+from agent.pdf.inspection import inspect
+from agent.pdf.pages import draw
+from tests.agent.pdf.documents import (
+    annotation,
+    dictionary,
+    document,
+    encrypted,
+    external_stream,
+    in_page,
+    in_root,
+    script,
+)
+
+
+def test_a_plain_document_is_described() -> None:
+    """Title, pages, size and fingerprint of exactly these bytes."""
+    pdf = document()
+    told = inspect(pdf)
+    assert told.title == "Verklaring"
+    assert told.pages == ((595.0, 842.0), (595.0, 842.0))
+    assert told.size == len(pdf)
+    assert told.sha256 == hashlib.sha256(pdf).hexdigest()
+    assert (told.signatures, told.notices) == (0, ())
+
+
+def test_a_page_that_is_turned_or_cut_is_measured_as_shown() -> None:
+    """/Rotate and /CropBox count."""
+    box = generic.ArrayObject(map(generic.NumberObject, (10, 20, 210, 120)))
+    pdf = document(in_page(Rotate=generic.NumberObject(90), CropBox=box), pages=1)
+    assert inspect(pdf).pages == ((100.0, 200.0),)
+
+
+_OPENS = in_root(OpenAction=dictionary(S="/Launch", F=pdf_string("x")))
+_NEXT = in_root(OpenAction=dictionary(S="/GoTo", Next=script()))
+
+
+@pytest.mark.parametrize(
+    ("pdf", "reason"),
+    [
+        (b"", "no-pdf"),
+        (b"GIF89a" + document(), "no-pdf"),
+        (document() + b"<script>", "damaged"),
+        (document()[:-300] + b"\n%%EOF\n", "damaged"),
+        (b"%PDF-1.7\n%%EOF\n", "damaged"),
+        (b"%PDF-1.7\n" + bytes(MAX_BYTES), "too-large"),
+        (encrypted(), "encrypted"),
+        (document(in_root(OpenAction=script())), "actions"),
+        (document(annotation(Subtype="/Link", A=script())), "javascript"),
+        (document(in_root(Names=dictionary(JavaScript=dictionary()))), "javascript"),
+        (document(in_root(AcroForm=dictionary(XFA=pdf_string("x")))), "xfa"),
+        (document(_OPENS), "actions"),
+        (document(_NEXT), "actions"),
+        (document(in_page(AA=dictionary(O=dictionary(S="/URI")))), "actions"),
+        (document(annotation(Subtype="/Link", A=dictionary(S="/Launch"))), "actions"),
+        (document(external_stream), "external"),
+    ],
+    ids=str,
+)
+def test_what_could_deceive_is_refused(pdf: bytes, reason: str) -> None:
+    """Each with its reason."""
+    with pytest.raises(DocumentRefused) as refused:
+        inspect(pdf)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("pdf", "notice"),
+    [
+        (document(in_root(OCProperties=dictionary())), "layers"),
+        (
+            document(in_root(Names=dictionary(EmbeddedFiles=dictionary()))),
+            "attachments",
+        ),
+        (document(annotation(Subtype="/FileAttachment")), "attachments"),
+        (
+            document(annotation(Subtype="/Widget", FT="/Tx", V=pdf_string("1000"))),
+            "form-values",
+        ),
+        (
+            document(font=dictionary(Type="/Font", Subtype="/TrueType", BaseFont="/X")),
+            "fonts",
+        ),
+    ],
+    ids=str,
+)
+def test_what_a_person_should_know_is_named(pdf: bytes, notice: str) -> None:
+    """The document can be signed; the person is told."""
+    assert inspect(pdf).notices == (notice,)
+
+
+def test_bytes_that_are_wrong_anywhere_never_crash_it() -> None:
+    """One byte at a time: refused, or described as what it then is."""
+    pdf = document(pages=1)
+    for position in range(0, len(pdf), 7):
+        spoilt = bytearray(pdf)
+        spoilt[position] ^= 0x55
+        try:
+            told = inspect(bytes(spoilt))
+        except DocumentRefused:
+            continue
+        assert told.sha256 == hashlib.sha256(spoilt).hexdigest()
+
+
+def test_a_page_is_drawn_as_wide_as_asked() -> None:
+    """White paper, black letters."""
+    width, height, pixels = draw(document(), 1, 300)
+    assert width == 300
+    assert len(pixels) == width * height * 3
+    assert pixels[:3] == b"\xff\xff\xff"
+    assert min(pixels) < 64
+
+
+def test_a_page_that_is_not_there_is_refused() -> None:
+    """No exception of the library reaches anybody."""
+    with pytest.raises(DocumentRefused):
+        draw(document(), 7, 300)
