@@ -10,7 +10,7 @@ from agent.texts import shown_date, tries_left
 from agent.ui.frames import Message
 from agent.ui.windows.guard import GuardedButton
 from agent.ui.windows.page import Page
-from agent.ui.windows.plain import paragraph
+from agent.ui.windows.plain import announce, paragraph
 from agent.ui.windows.tries import Tries
 from cardio.pin import MAX_DIGITS, MIN_DIGITS
 
@@ -142,7 +142,10 @@ def change(question: Message) -> Page:
             words = page.text("window-change-same")
         elif complete and again.complete() and differ:
             words = page.text("window-change-differ")
+        if words and words != fault.text():
+            announce(fault, [words])
         fault.setText(words)
+        fault.setAccessibleName(words)
         button.set_ready(ready=complete and not same and not differ)
 
     onward: list[QWidget] = [new, again, button]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QSizePolicy
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 #: A word of more letters is no word of ours, and may be broken after so many each.
 _LONGEST = 30
@@ -46,3 +47,10 @@ def _pieces(word: str) -> list[str]:
             pieces.append("")
         pieces[-1] += letter
     return pieces
+
+
+def announce(widget: QWidget, words: list[str]) -> None:
+    """Let a screen reader say what has no focus."""
+    QAccessible.updateAccessibility(
+        QAccessibleAnnouncementEvent(widget, "\n".join(words))
+    )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtCore import QEvent, QRect, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QLocale, QRect, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
     QCloseEvent,
     QKeyEvent,
 )
@@ -24,7 +22,7 @@ from PySide6.QtWidgets import (
 from agent.ui.windows import look
 from agent.ui.windows.guard import Guard
 from agent.ui.windows.page import Page
-from agent.ui.windows.plain import paragraph
+from agent.ui.windows.plain import announce, paragraph
 
 DIALOG_SECONDS = 120
 #: From here on the window says how long it will stay, and offers more time.
@@ -95,6 +93,7 @@ class Window(QWidget):
         self._scroll.setWidget(page)
         self._guard.watch(page.guarded)
         title = page.text("window-title")
+        self.setLocale(QLocale(page.lang))  # in which a screen reader speaks
         self.setWindowTitle(title)
         self.setAccessibleName(f"{title}: {page.heading}")
         self._more.setText(page.text("window-more-time"))
@@ -113,7 +112,7 @@ class Window(QWidget):
         if not isinstance(first, QPushButton):
             self._scroll.ensureWidgetVisible(first)
         if first is self:  # no control takes the focus, so nothing would be read
-            _announce(self, page.spoken)
+            announce(self, page.spoken)
         self.come_forward("")
 
     def come_forward(self, activation: str) -> None:
@@ -139,7 +138,7 @@ class Window(QWidget):
         if self._time.isHidden():
             self._time.show()
             self._fit()
-            _announce(self, [words])
+            announce(self, [words])
 
     def no_more_time(self) -> None:
         """Say that the time cannot be made longer again."""
@@ -251,9 +250,3 @@ def _height(widget: QWidget, width: int) -> int:
     """Return the height that a widget needs at this width."""
     tall = widget.heightForWidth(width)
     return widget.sizeHint().height() if tall < 0 else tall
-
-
-def _announce(window: QWidget, words: list[str]) -> None:
-    """Let a screen reader say something that has no focus."""
-    event = QAccessibleAnnouncementEvent(window, "\n".join(words))
-    QAccessible.updateAccessibility(event)

@@ -30,7 +30,9 @@ def faults(window: Window) -> list[str]:
         and widget.isVisible()
         and not _is_qts_own(widget)
     ]
+    told = [] if window.locale().name()[:2] == page.lang else ["no language is told"]
     return [
+        *told,
         *(fault for widget in widgets for fault in _nameless(widget)),
         *_unlabelled(widgets),
         *_out_of_order(window, widgets),
@@ -55,6 +57,8 @@ def _nameless(widget: QWidget) -> list[str]:
         found.append(f"{kind} has the role {told.role()}")
     if not name.strip() and not (isinstance(widget, QLabel) and not widget.text()):
         found.append(f"{kind} has no name")
+    if widget.locale().language() != widget.window().locale().language():
+        found.append(f"{kind} {name!r} is in another language")
     if "\u200b" in name:
         found.append(f"{kind} {name!r} is named with places to break")
     if isinstance(widget, QLineEdit) and not told.text(QAccessible.Text.Description):
