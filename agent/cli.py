@@ -299,8 +299,8 @@ def _ui_option(command: argparse.ArgumentParser) -> None:
         "--ui",
         choices=("desktop", "terminal"),
         default="desktop",
-        help="where the person is asked; windows (desktop, the default) are not built "
-        "yet, so that questions come in the terminal",
+        help="where the person is asked: in windows (desktop, the default; the "
+        "terminal where none can open), or in the terminal",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from PySide6.QtCore import Qt
@@ -32,7 +33,11 @@ def paragraph(words: str, role: str = "") -> QLabel:
 
 
 def breakable(words: str) -> str:
-    """Return words with places to break those that are too long."""
+    """Return words with places to break those that are too long.
+
+    French has a space before some marks, which begin no line.
+    """
+    words = re.sub(" (?=[:;?!»])", "\N{NO-BREAK SPACE}", words)
     return " ".join(
         "\u200b".join(_pieces(word)) if len(word) > _LONGEST else word
         for word in words.split(" ")

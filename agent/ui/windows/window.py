@@ -110,7 +110,7 @@ class Window(QWidget):
         self._order(page)
         first.setFocus()
         if not isinstance(first, QPushButton):
-            self._scroll.ensureWidgetVisible(first)
+            self._scroll.ensureWidgetVisible(first, 0, self.fontMetrics().height() // 2)
         if first is self:  # no control takes the focus, so nothing would be read
             announce(self, page.spoken)
         self.come_forward("")

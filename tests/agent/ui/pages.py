@@ -193,6 +193,9 @@ PAGES: dict[str, Make] = {
         card.choose,
         Choice(SITE, _READERS, "", virtual=False, test_cards=(True, False, False)),
     ),
+    "choose-hostile": _of(
+        card.choose, Choice(SITE, tuple(HOSTILE_TEXTS[:9]), "", virtual=False)
+    ),
     "awaited-no-reader": _awaited("no-reader"),
     "awaited-no-card": _awaited("no-card"),
     "awaited-unsupported-card": _awaited("unsupported-card"),

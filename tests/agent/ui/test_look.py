@@ -1,4 +1,4 @@
-"""Colours: text can be read on every ground, shapes can be seen."""
+"""Colours and lines: text can be read on every ground, and breaks where it may."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ pytest.importorskip("PySide6")
 from PySide6.QtGui import QColor, QFont, QPalette
 
 from agent.ui.windows import look
+from agent.ui.windows.plain import breakable
 from tests.agent.ui.palettes import PALETTES, palette
 
 _Role = QPalette.ColorRole
@@ -66,3 +67,18 @@ def test_a_theme_of_high_contrast_keeps_its_colours(name: str) -> None:
 def test_a_ground_that_suits_no_colour_of_ours_gets_the_texts() -> None:
     """A warning that could not be read would be none."""
     assert look.warning(GREY) == GREY.color(_Role.WindowText)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("pas ici : le code", "pas ici\u00a0: le code"),
+        ("sûr ? Non", "sûr\u00a0? Non"),
+        ("Dienstleistungsgesellschaften", "Dienstleistungsgesellschaften"),
+        ("x" * 31, "\u200b".join(["x" * 10, "x" * 10, "x" * 10, "x"])),
+        ("e" + "\u0323" * 40, "e" + "\u0323" * 40),
+    ],
+)
+def test_a_line_breaks_where_nothing_is_torn_apart(words: str, shown: str) -> None:
+    """Not before a mark, not in a word of ours, not between a letter and its marks."""
+    assert breakable(words) == shown
