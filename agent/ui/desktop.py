@@ -91,7 +91,7 @@ class DesktopInterface:
     def warm(self) -> None:
         """Start a process ahead of a question; one that nobody needs is ended again."""
         loop = asyncio.get_running_loop()
-        if self._warm is None:
+        if self._warm is None or self._warm.ended:
             try:
                 self._warm = self._start()
             except OSError as error:
@@ -124,7 +124,8 @@ class DesktopInterface:
         self._dismiss()
         process, self._warm = self._warm, None
         try:
-            process = process or self._start()
+            if process is None or process.ended:
+                process = self._start()
         except OSError:
             raise Unavailable from None
         try:
@@ -253,26 +254,24 @@ class DesktopConversation:
     async def _ask(self, kind: str, question: object, **more: object) -> Any:
         """Put a question and return the answer; Cancelled, Unavailable."""
         received = await self._answer(kind, question, **more)
-        if isinstance(received, PinFrame):
-            wipe(received.digits)
+        if isinstance(received, Pin):
+            received.wipe()
             raise Cancelled
         return received["value"]
 
     async def _pin(self, kind: str, question: object) -> Pin:
         received = await self._answer(kind, question)
-        if not isinstance(received, PinFrame):
+        if not isinstance(received, Pin):
             raise Cancelled
-        return _pin_of(received)
+        return received
 
     async def _next_pin(self, lang: str) -> Pin:
         received = await self._received(lang)
-        if not isinstance(received, PinFrame):
+        if not isinstance(received, Pin):
             raise Cancelled
-        return _pin_of(received)
+        return received
 
-    async def _answer(
-        self, kind: str, question: Any, **more: object
-    ) -> Message | PinFrame:
+    async def _answer(self, kind: str, question: Any, **more: object) -> Message | Pin:
         if self._process is None:
             self._process = await self._take()
         self._number += 1
@@ -293,8 +292,11 @@ class DesktopConversation:
                     self._process.send({"over": self._number})
                 raise
 
-    async def _received(self, lang: str) -> Message | PinFrame:
-        """Return the answer to the question that is open; Cancelled."""
+    async def _received(self, lang: str) -> Message | Pin:
+        """Return the answer to the question that is open; Cancelled.
+
+        A PIN wipes itself where the request is cancelled before anybody takes it.
+        """
         while self._process is not None:
             received = await self._process.receive()
             if received is None:
@@ -302,7 +304,7 @@ class DesktopConversation:
                 break
             if isinstance(received, PinFrame):
                 if received.question == self._number:
-                    return received
+                    return _pin_of(received)
                 wipe(received.digits)
             elif "behind" in received:
                 await self._call_attention(lang)

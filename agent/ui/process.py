@@ -88,6 +88,11 @@ class WindowProcess:
         self.leave()
 
     @property
+    def ended(self) -> bool:
+        """True once it has ended, by itself or not."""
+        return self._child.poll() is not None
+
+    @property
     def process_id(self) -> int:
         """Its number in the operating system."""
         return self._child.pid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 import threading
 import time
@@ -11,8 +12,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
+from agent.ui import desktop
 from agent.ui.desktop import DesktopInterface
 from agent.ui.process import WindowProcess
+from cardio.pin import Pin
 from tests.agent.people import Agent, running
 
 #: Writes down what it is told; answers each question with the next of its words.
@@ -35,6 +40,8 @@ while True:
     message = frames.parse_message(fill(frames.parse_head(fill(5))[1]))
     told.write(" ".join(sorted(message)) + "\\n")
     if "ask" in message and answers:
+        if answers[0] == "behind":
+            go.write(frames.encode({answers.pop(0): True}))
         answer, number = answers.pop(0), message["id"]
         if answer == "dies":
             sys.exit(1)
@@ -70,7 +77,7 @@ class _Windows:
     async def ended(self, process: WindowProcess) -> None:
         """Wait until a process has ended."""
         async with asyncio.timeout(20):
-            while process._child.poll() is None:
+            while not process.ended:
                 await asyncio.sleep(0.02)
 
 
@@ -104,7 +111,7 @@ async def test_how_a_login_ended_stands_while_others_ask_in_vain(
         assert (await agent.login()).body["code"] == "user-cancelled"
         agent.service.attendance.lock(locked=True)
         assert (await agent.login()).status == 424
-        assert windows.processes[0]._child.poll() is None
+        assert not windows.processes[0].ended
 
 
 async def test_a_window_that_dies_leaves_no_thread(tmp_path: Path) -> None:
@@ -117,3 +124,47 @@ async def test_a_window_that_dies_leaves_no_thread(tmp_path: Path) -> None:
         while any(thread.name == "window" for thread in threading.enumerate()):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
+
+
+async def test_a_window_that_died_before_its_question_is_replaced(
+    tmp_path: Path,
+) -> None:
+    """Started ahead and gone: the person is asked all the same."""
+    windows = _Windows(tmp_path / "told", "1234")
+    async with _agent(windows) as agent:
+        windows.interface.warm()
+        windows.processes[0].kill()
+        await windows.ended(windows.processes[0])
+        assert (await agent.login()).status == 200
+
+
+async def test_a_pin_that_comes_as_the_request_ends_is_wiped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed, and cancelled while a notification is taken away."""
+    typed, taken_away = list[bytearray](), asyncio.Event()
+
+    @asynccontextmanager
+    async def noticed(*_: object) -> AsyncIterator[None]:
+        yield
+        taken_away.set()
+        await asyncio.Event().wait()
+
+    class SeenPin(Pin):
+        def __init__(self, digits: bytearray) -> None:
+            typed.append(digits)
+            super().__init__(digits)
+
+    monkeypatch.setattr(desktop, "noticed", noticed)
+    monkeypatch.setattr(desktop, "Pin", SeenPin)
+    windows = _Windows(tmp_path / "told", "behind", "1234")
+    async with _agent(windows) as agent:
+        request = asyncio.create_task(agent.login())
+        await taken_away.wait()
+        request.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await request
+        await windows.ended(windows.processes[0])
+        gc.collect()
+        assert typed
+        assert not any(map(any, typed))
