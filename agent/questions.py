@@ -20,9 +20,6 @@ from cardio.readers import ReaderState
 
 T = TypeVar("T")
 
-DIALOG_SECONDS = 120.0
-
-
 #: How often a person may have more time for one dialog.
 MAX_EXTENSIONS = 10
 
@@ -40,12 +37,14 @@ class Questions:
         audience: Audience,
         states: Callable[[], Awaitable[tuple[ReaderState, ...]]],
         attendance: Attendance,
+        seconds: float,
     ) -> None:
-        """`states` returns the readers as they are now."""
+        """`states` returns the readers now; a dialog stays open for `seconds`."""
         self._monitor = monitor
         self._audience = audience
         self._states = states
         self._attendance = attendance
+        self._seconds = seconds
         self._dialog = asyncio.Lock()
         self._limit: asyncio.Timeout | None = None
         self._extensions = 0
@@ -56,7 +55,7 @@ class Questions:
         if limit is None or limit.expired() or self._extensions >= MAX_EXTENSIONS:
             return False
         self._extensions += 1
-        limit.reschedule(asyncio.get_running_loop().time() + DIALOG_SECONDS)
+        limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
         return True
 
     async def until_changed(
@@ -98,7 +97,7 @@ class Questions:
             self._extensions = 0
             try:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(DIALOG_SECONDS) as self._limit:
+                    async with asyncio.timeout(self._seconds) as self._limit:
                         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 self._attendance.look()
                 if self._attendance.absences != absences:  # answered too late

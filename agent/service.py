@@ -40,7 +40,7 @@ from agent.origins import Grant, Stored, end
 from agent.originstore import OriginsRefused, OriginStore, today
 from agent.policyfile import PolicyFile
 from agent.protocol import AuthenticateRequest, IdentityRequest
-from agent.questions import DIALOG_SECONDS, Questions
+from agent.questions import Questions
 from agent.readers import Readers, card_state
 from agent.reading import LoginCertificates, LoginReady, Progress
 from agent.settings import Settings
@@ -77,7 +77,6 @@ FindProgram = Callable[[], Awaitable[str | None]]
 _log = logging.getLogger(__name__)
 
 FEATURES = ("authenticate", "chip", "events", "identity")
-OPERATION_SECONDS = 240.0
 _CLOSING_SECONDS = 10.0
 #: What a person can mend by putting a card, or another one, into a reader.
 _MENDED_BY_A_CARD = ("no-reader", "no-card", "unsupported-card", "card-unreadable")
@@ -183,7 +182,11 @@ class AgentService:
             self._reservations.idle,
         )
         self._questions = Questions(
-            self._monitor, self._audience, self._readers.states, self.attendance
+            self._monitor,
+            self._audience,
+            self._readers.states,
+            self.attendance,
+            self.settings.dialog_seconds,
         )
         self._ahead = ReadAhead(
             self._source,
@@ -714,11 +717,11 @@ class AgentService:
         def more_time() -> bool:
             given = self._questions.more_time()
             if given:
-                self.attendance.extend(limits[0], DIALOG_SECONDS)
+                self.attendance.extend(limits[0], self.settings.dialog_seconds)
             return given
 
         async with (
-            self._ui.conversation(more_time) as ask,
+            self._ui.conversation(more_time, self.settings.dialog_seconds) as ask,
             self._recorded(attempt, ask, lang),
             self._limited(limits),
             self._card_of(attempt, ask, reader, lang, patient=patient) as operation,
@@ -729,7 +732,7 @@ class AgentService:
     async def _limited(self, limits: list[asyncio.Timeout]) -> AsyncIterator[None]:
         """Give an operation its time; `timeout`. Its limit is put into `limits`."""
         try:
-            async with self.attendance.limit(OPERATION_SECONDS) as limit:
+            async with self.attendance.limit(self.settings.operation_seconds) as limit:
                 limits.append(limit)
                 yield
         except TimeoutError:

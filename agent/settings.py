@@ -16,7 +16,8 @@ class Settings:
     client.js; `test_cards` lets virtual cards alone be used: of any other one neither
     data nor PIN are asked; `counter`: a desk where many people's cards are read, so
     that nothing is remembered of anybody; `data_dir` is where the agent keeps what
-    outlives it (None: nowhere).
+    outlives it (None: nowhere). A question stays open for `dialog_seconds`, a whole
+    request for `operation_seconds`, unless the person asks for more time.
     """
 
     lang: str = "en"
@@ -27,6 +28,8 @@ class Settings:
     counter: bool = False
     data_dir: Path | None = None
     version: str = __version__
+    dialog_seconds: float = 120.0
+    operation_seconds: float = 240.0
 
     @property
     def documents(self) -> bool:

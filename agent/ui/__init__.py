@@ -209,11 +209,12 @@ class UserInterface(Protocol):
         """
 
     def conversation(
-        self, more_time: Callable[[], bool]
+        self, more_time: Callable[[], bool], seconds: float
     ) -> AbstractAsyncContextManager[Conversation]:
         """Return what asks for one request.
 
-        `more_time` is called when the person wishes for it; True where it was given.
+        A question stays open for `seconds`. `more_time` is called when the person
+        wishes for as many again; True where they were given.
         """
 
     def warm(self) -> None:
@@ -229,7 +230,9 @@ class AskedAtOnce:
     patient = False
 
     @asynccontextmanager
-    async def conversation(self, more_time: Callable[[], bool]) -> AsyncIterator[Self]:
+    async def conversation(
+        self, more_time: Callable[[], bool], seconds: float
+    ) -> AsyncIterator[Self]:
         """Ask for one request."""
         yield self
 

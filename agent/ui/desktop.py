@@ -60,10 +60,10 @@ class DesktopInterface:
 
     @asynccontextmanager
     async def conversation(
-        self, more_time: Callable[[], bool]
+        self, more_time: Callable[[], bool], seconds: float
     ) -> AsyncIterator[DesktopConversation]:
         """Ask for one request, in one window."""
-        talk = DesktopConversation(self._take, more_time)
+        talk = DesktopConversation(self._take, more_time, seconds)
         try:
             yield talk
         finally:
@@ -150,10 +150,12 @@ class DesktopConversation:
         self,
         take: Callable[[], Any],
         more_time: Callable[[], bool],
+        seconds: float,
     ) -> None:
-        """`take` returns a process that is ready."""
+        """`take` returns a process that is ready; a question stays for `seconds`."""
         self._take = take
         self._more_time = more_time
+        self._seconds = seconds
         self._process: WindowProcess | None = None
         self._number = 0
         self._told = False
@@ -280,9 +282,8 @@ class DesktopConversation:
             field.name: getattr(question, field.name)
             for field in dataclasses.fields(question)
         }
-        self._process.send(
-            {"ask": kind, "id": self._number, "question": members | more}
-        )
+        asked = {"ask": kind, "id": self._number, "question": members | more}
+        self._process.send(asked | {"seconds": self._seconds})
         lang = question.lang
         async with contextlib.AsyncExitStack() as self._notice:
             try:
@@ -309,8 +310,8 @@ class DesktopConversation:
             elif "behind" in received:
                 await self._call_attention(lang)
             elif received.get("more") == self._number:
-                if self._more_time():
-                    self._process.send({"time": self._number})
+                seconds = self._seconds if self._more_time() else None
+                self._process.send({"time": seconds})
             elif received.get("answer") == self._number:
                 return received
             elif received.get("closed") == self._number:

@@ -4,11 +4,12 @@ A frame is one byte of kind, four of length (big-endian), and that many bytes: a
 object, or a PIN. A PIN is a frame of its own, so that its digits never stand in a text:
 four bytes that name the question (big-endian), then the digits.
 
-The agent asks (`ask`, with the number of the question in `id`), says that a question is
-over (`over`), how far a reading is (`work`), how a request ended (`ended`) and that a
-window shall come to the front (`front`). The process is `ready`, and tells that a
-question was answered (`answer`), closed (`closed`), needs more time (`more`), and
-whether its window has the person's attention (`active`).
+The agent asks (`ask`, with the number of the question in `id` and how long it stays
+open in `seconds`), gives more time (`time`, seconds again, or null for none), says that
+a question is over (`over`), how far a reading is (`work`), how a request ended
+(`ended`) and that a window shall come to the front (`front`). The process is `ready`,
+and tells that a question was answered (`answer`), closed (`closed`), needs more time
+(`more`), and whether its window has the person's attention (`active`).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -29,7 +30,9 @@ def prepared(service: AgentService) -> bool:
 class Call(threading.Thread):
     """One request in the background; `status` and `body` when it is over."""
 
-    def __init__(self, port: int, ca: Path, path: str, body: Any) -> None:
+    def __init__(
+        self, port: int, ca: Path, path: str, body: Any, origin: str = PORTAL
+    ) -> None:
         super().__init__(daemon=True)
         context = ssl.create_default_context(cafile=str(ca))
         self._connection = http.client.HTTPSConnection(
@@ -37,13 +40,14 @@ class Call(threading.Thread):
         )
         self._path = path
         self._body = body
+        self._origin = origin
         self.status = 0
         self.body: Any = None
 
     def run(self) -> None:
         """Send and wait for the answer; a connection that ends leaves status 0."""
         headers = {
-            "Origin": PORTAL,
+            "Origin": self._origin,
             "X-EID-Agent": "1",
             "Content-Type": "application/json",
         }
@@ -57,6 +61,11 @@ class Call(threading.Thread):
             pass
         finally:
             self._connection.close()
+
+    def leave(self) -> None:
+        """Go away before the answer, as a page that is closed."""
+        assert self._connection.sock is not None
+        self._connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

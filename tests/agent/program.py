@@ -86,10 +86,13 @@ class Program:
 
 @contextmanager
 def started(
-    *arguments: str, stdin: int = subprocess.PIPE, process_group: int | None = None
+    *arguments: str,
+    stdin: int = subprocess.PIPE,
+    process_group: int | None = None,
+    of: type[Program] = Program,
 ) -> Iterator[Program]:
     """Start the program and see to it that it ends; `process_group` 0: in its own."""
-    program = Program(*arguments, stdin=stdin, process_group=process_group)
+    program = of(*arguments, stdin=stdin, process_group=process_group)
     try:
         yield program
     finally:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent import openapi, questions, service
+from agent import openapi
 from agent.errors import Problem
 from agent.settings import Settings
 from agent.ui import Unavailable
@@ -227,17 +228,13 @@ async def test_a_bug_is_an_internal_error_that_tells_nothing(
         assert (await agent.login()).status == 200
 
 
-@pytest.mark.parametrize("limit", ["DIALOG_SECONDS", "OPERATION_SECONDS"])
-async def test_a_question_that_nobody_answers_ends(
-    limit: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("limit", ["dialog_seconds", "operation_seconds"])
+async def test_a_question_that_nobody_answers_ends(limit: str) -> None:
     """The question closes, the reader is free again, no try is spent."""
     person = Person(thinks=True)
-    async with running("adult", person=person) as agent:
-        with monkeypatch.context() as patch:
-            where = questions if limit.startswith("DIALOG") else service
-            patch.setattr(where, limit, 0.2)
-            answer = await asyncio.wait_for(agent.login(), 10)
+    settings = replace(Settings(), **{limit: 1.0})
+    async with running("adult", person=person, settings=settings) as agent:
+        answer = await asyncio.wait_for(agent.login(), 10)
         assert (answer.status, answer.body["code"]) == (504, "timeout")
         assert person.left.is_set()
         person.thinks = False

@@ -97,7 +97,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
+async def stage(folder: Path, *, dialog_seconds: float = 120.0) -> AsyncIterator[Stage]:
     """Run agent and portal, with their files in this folder."""
     issued = certs.issue(leaves=2)
     host.make_private_dir(folder / "tls")
@@ -106,7 +106,13 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
     readers = VirtualReaders()
     readers.insert(VirtualCard(load_profile("adult")))
     person = Person()
-    settings = Settings(lang="nl", demo=True, test_cards=True, data_dir=folder)
+    settings = Settings(
+        lang="nl",
+        demo=True,
+        test_cards=True,
+        data_dir=folder,
+        dialog_seconds=dialog_seconds,
+    )
     service = AgentService(BeidCards(readers), person, settings)
     listening = await serve(service, agent_files.context(), 0)
     async with contextlib.AsyncExitStack() as stack:

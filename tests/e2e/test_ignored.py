@@ -6,19 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from agent import questions
 from tests.e2e.harness import chromium, grant, needs_chromium
 from tests.e2e.stage import accepts_test_cards, stage, state
 
 pytestmark = [pytest.mark.browser, needs_chromium, accepts_test_cards]
 
 
-async def test_a_question_that_is_ignored_is_one_post(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_question_that_is_ignored_is_one_post(tmp_path: Path) -> None:
     """Its end is 504, which Chromium does not repeat by itself; the page says why."""
-    monkeypatch.setattr(questions, "DIALOG_SECONDS", 3.0)
-    async with stage(tmp_path) as running, chromium(running.endpoints) as context:
+    async with (
+        stage(tmp_path, dialog_seconds=3.0) as running,
+        chromium(running.endpoints) as context,
+    ):
         running.person.thinks = True
         page = context.pages[0]
         posts: list[str] = []

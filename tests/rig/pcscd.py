@@ -196,11 +196,16 @@ class Pcscd:
             yield card
 
     @contextlib.contextmanager
-    def insert(self, card: PlayableCard) -> Iterator[Callable[[], None]]:
-        """Put this card in; yields a function that pulls it out before the end."""
+    def insert(
+        self, card: PlayableCard, *, slot: int = 0
+    ) -> Iterator[Callable[[], None]]:
+        """Put this card in; yields a function that pulls it out before the end.
+
+        The driver has two readers, `slot` 0 and 1.
+        """
         stop, powered = threading.Event(), threading.Event()
         play = functools.partial(
-            _play, card, self.port, on_powered=powered.set, stop=stop
+            _play, card, self.port + slot, on_powered=powered.set, stop=stop
         )
         thread = threading.Thread(target=play, name="card", daemon=True)
         thread.start()
@@ -212,18 +217,18 @@ class Pcscd:
 
         try:
             assert powered.wait(_SECONDS), "the reader does not power the card"
-            self.wait_for_card(present=True)
+            self.wait_for_card(present=True, slot=slot)
             yield pull
         finally:
             pull()
             if self._process is not None:
-                self.wait_for_card(present=False)
+                self.wait_for_card(present=False, slot=slot)
 
-    def wait_for_card(self, *, present: bool) -> None:
+    def wait_for_card(self, *, present: bool, slot: int = 0) -> None:
         """Wait until PC/SC shows the reader with, or without, a card."""
         if self._presence is None:
             self._presence = subprocess.Popen(
-                [sys.executable, "-m", "tests.rig.presence", self.reader],
+                [sys.executable, "-m", "tests.rig.presence"],
                 cwd=_TREE,
                 env={**os.environ, **self.env},
                 stdin=subprocess.PIPE,
@@ -233,7 +238,8 @@ class Pcscd:
         asked, answers = self._presence.stdin, self._presence.stdout
         assert asked is not None
         assert answers is not None
-        asked.write("present\n" if present else "absent\n")
+        word = "present" if present else "absent"
+        asked.write(f"{word} {READER} 00 {slot:02}\n")
         asked.flush()
         problem = answers.readline().strip()
         assert not problem, problem

@@ -44,4 +44,5 @@ def _wait(context: object, reader: str, present: bool) -> str:
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        print(wait(sys.argv[1], present=line.strip() == "present"), flush=True)  # noqa: T201
+        word, _, name = line.strip().partition(" ")
+        print(wait(name, present=word == "present"), flush=True)  # noqa: T201

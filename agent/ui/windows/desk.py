@@ -11,7 +11,7 @@ from agent.ui.frames import Message
 from agent.ui.windows import card, consent, pin
 from agent.ui.windows.page import Page
 from agent.ui.windows.pipe import Pipe
-from agent.ui.windows.window import DIALOG_SECONDS, Window
+from agent.ui.windows.window import Window
 
 #: For which the window tells how a request ended, unless it is closed before.
 _ENDED_SECONDS = 30
@@ -59,12 +59,13 @@ class Desk(QObject):
     def _received(self, message: Message) -> None:
         if "ask" in message:
             self._ask(message["ask"], message["id"], message["question"])
+            self._window.restart(message["seconds"])
         elif "over" in message:
             self._wait()
         elif "work" in message:
             self._work(*message["work"])
         elif "time" in message:
-            self._window.restart(DIALOG_SECONDS)
+            self._window.more_time_is(message["time"])
         elif "ended" in message:
             self._show_end(card.ended(message["ended"]))
         elif "notice" in message:
@@ -97,7 +98,7 @@ class Desk(QObject):
 
     def _show(self, page: Page) -> None:
         page.closed.connect(self._window.close)
-        self._window.show_page(page, DIALOG_SECONDS)
+        self._window.show_page(page, timed=True)
         QTimer.singleShot(_FRONT_MILLISECONDS, self._want_seen)
 
     def _answered(self, value: object) -> None:
@@ -122,7 +123,7 @@ class Desk(QObject):
         """Show that something goes on, until the agent says what comes next."""
         self._open = None
         if self._question is not None and "site" in self._question:
-            self._window.show_page(card.Working(self._question), None)
+            self._window.show_page(card.Working(self._question), timed=False)
 
     def _work(self, done: int, total: int) -> None:
         page = self._window.page
@@ -135,7 +136,7 @@ class Desk(QObject):
     def _show_end(self, page: Page) -> None:
         self._open, self._over = None, True
         page.closed.connect(self._window.close)
-        self._window.show_page(page, None)
+        self._window.show_page(page, timed=False)
         QTimer.singleShot(_ENDED_SECONDS * 1000, self._app.quit)
 
     # --- the ends ---------------------------------------------------------------------

@@ -2,16 +2,20 @@
 
 What allows something is disabled for the first second after the window becomes active,
 and whenever the window is not: what a person types or clicks who was busy elsewhere
-allows nothing. Return never allows; the space bar and the mouse do.
+allows nothing. In that second Return and the space bar press no button at all, so that
+nothing is closed unseen, either. Return never allows; the space bar and the mouse do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
 GUARD_MILLISECONDS = 1000
+_PRESSING = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
 
 class Guard(QObject):
@@ -20,6 +24,7 @@ class Guard(QObject):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
+        self._closed = True
         self._buttons: list[GuardedButton] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -27,28 +32,39 @@ class Guard(QObject):
         self._timer.timeout.connect(self._open)
         window.installEventFilter(self)
 
-    def watch(self, buttons: list[GuardedButton]) -> None:
-        """Guard these buttons, in place of those before, from now on for a second."""
-        self._buttons = buttons
+    def watch(
+        self, allowing: list[GuardedButton], buttons: Sequence[QPushButton]
+    ) -> None:
+        """Guard these, in place of those before, from now on for a second."""
+        self._buttons = allowing
+        for button in buttons:
+            button.installEventFilter(self)
         self._close()
         if self._window.isActiveWindow():
             self._timer.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  (Qt)
-        """Follow the window's becoming active and not."""
+        """Follow the window's becoming active and not; keep keys from its buttons."""
+        if isinstance(event, QKeyEvent):
+            pressing = event.type() == QEvent.Type.KeyPress and event.key() in _PRESSING
+            return self._closed and pressing and watched is not self._window
+        if watched is not self._window:
+            return False
         if event.type() == QEvent.Type.WindowActivate:
             self._close()
             self._timer.start()
         elif event.type() == QEvent.Type.WindowDeactivate:
             self._timer.stop()
             self._close()
-        return super().eventFilter(watched, event)
+        return False
 
     def _close(self) -> None:
+        self._closed = True
         for button in self._buttons:
             button.set_guarded(guarded=True)
 
     def _open(self) -> None:
+        self._closed = False
         for button in self._buttons:
             button.set_guarded(guarded=False)
 

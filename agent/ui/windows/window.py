@@ -24,7 +24,6 @@ from agent.ui.windows.guard import Guard
 from agent.ui.windows.page import Page
 from agent.ui.windows.plain import announce, paragraph
 
-DIALOG_SECONDS = 120
 #: From here on the window says how long it will stay, and offers more time.
 _TELLING_SECONDS = 60
 #: The share of the screen's height that the window takes at most.
@@ -80,8 +79,8 @@ class Window(QWidget):
         """What is shown now."""
         return self._page
 
-    def show_page(self, page: Page, seconds: int | None) -> None:
-        """Show a page; `seconds` is how long it stays, None without an end."""
+    def show_page(self, page: Page, *, timed: bool) -> None:
+        """Show a page; the time of a `timed` one runs, or goes on (`restart`)."""
         for button in self._page.buttons if self._page else []:
             button.setParent(None)
             button.deleteLater()
@@ -91,18 +90,15 @@ class Window(QWidget):
         page.column.addStretch(1)  # what is too much, where a person makes it larger
         page.setMinimumHeight(1)  # else as for the narrowest lines, and it scrolls
         self._scroll.setWidget(page)
-        self._guard.watch(page.guarded)
+        self._guard.watch(page.guarded, page.buttons)
         title = page.text("window-title")
         self.setLocale(QLocale(page.lang))  # in which a screen reader speaks
         self.setWindowTitle(title)
         self.setAccessibleName(f"{title}: {page.heading}")
         self._more.setText(page.text("window-more-time"))
-        self._more.setEnabled(True)
-        if seconds is None:
+        if not timed:
             self._second.stop()
             self._time.hide()
-        else:
-            self.restart(seconds)
         first = page.first or self
         first.setAccessibleDescription("\n".join(page.spoken))
         self._fit()
@@ -122,10 +118,11 @@ class Window(QWidget):
         self.raise_()
         self.activateWindow()
 
-    def restart(self, seconds: int) -> None:
-        """Let the time begin again."""
-        self._seconds = seconds
+    def restart(self, seconds: float) -> None:
+        """Let the time begin, or begin again."""
+        self._seconds = int(seconds)
         self._time.hide()
+        self._more.setEnabled(True)
         self._second.start()
 
     def _tick(self) -> None:
@@ -140,9 +137,12 @@ class Window(QWidget):
             self._fit()
             announce(self, [words])
 
-    def no_more_time(self) -> None:
-        """Say that the time cannot be made longer again."""
-        self._more.setEnabled(False)
+    def more_time_is(self, seconds: float | None) -> None:
+        """Let the time begin again; None: it cannot be made longer any more."""
+        if seconds is None:
+            self._more.setEnabled(False)
+        else:
+            self.restart(seconds)
 
     def _place_buttons(self, buttons: list[QPushButton], room: int) -> None:
         """Put the buttons in a row; in two or more where they are too wide."""

@@ -46,7 +46,7 @@ def main() -> int:
     for name, make in PAGES.items():
         if options.only not in name:
             continue
-        window.show_page(make(options.lang), 120)
+        window.show_page(make(options.lang), timed=True)
         if not QTest.qWaitForWindowExposed(window):
             print(f"{name} does not appear", file=sys.stderr)  # noqa: T201
             return 1

@@ -28,7 +28,7 @@ app = QApplication([])
 login, used = json.loads(sys.argv[1])
 for page in (pin.login(login), card.notice(used)):
     window = Window()
-    window.show_page(page, None)
+    window.show_page(page, timed=False)
     print(json.dumps([label.text() for label in window.findChildren(QLabel)]))
 """
 
