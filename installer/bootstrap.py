@@ -64,6 +64,7 @@ TEST_PACKAGES = (
     "procps",
     "python3-gi",
     "python3-pyatspi",
+    "redis-server",
     "softhsm2",
     "trayer",
     "util-linux",

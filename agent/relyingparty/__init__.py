@@ -1,9 +1,11 @@
 """What a portal's server imports: challenges, login tokens, identity data.
 
 Needs `cryptography`, `asn1crypto` and `pyhanko-certvalidator` (extra `relyingparty`),
-no reader, window or web framework. Every refusal is a `RelyingPartyError` with a stable
-`code`; the tree of types is in `agent.relyingparty.errors`. Genuine data are still
-foreign text: pass every field that a page or a log shows through `displayed`.
+no reader, window or web framework. `agent.relyingparty.redisstore` (extra
+`relyingparty-redis`) keeps challenges for several servers. Every refusal is a
+`RelyingPartyError` with a stable `code`; the tree of types is in
+`agent.relyingparty.errors`. Genuine data are still foreign text: pass every field that
+a page or a log shows through `displayed`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from agent.relyingparty.errors import (
     ChallengeExpired,
     ChallengeMalformed,
     ChallengeNotFound,
+    ChallengeStoreUnavailable,
     ChipError,
     ChipKeyMismatch,
     ChipMalformed,
@@ -74,6 +77,7 @@ from agent.relyingparty.errors import (
     TokenSizeRefused,
 )
 from agent.relyingparty.fetching import Fetcher, HttpFetcher
+from agent.relyingparty.folder import CaFolder, load_cas
 from agent.relyingparty.revocation import (
     OnlineRevocation,
     RevocationChecker,
@@ -94,6 +98,7 @@ __all__ = [
     "AddressSignatureInvalid",
     "AlgorithmMismatch",
     "AlgorithmRefused",
+    "CaFolder",
     "CertificateError",
     "CertificateExpired",
     "CertificateMalformed",
@@ -110,6 +115,7 @@ __all__ = [
     "ChallengeNotFound",
     "ChallengeStorage",
     "ChallengeStore",
+    "ChallengeStoreUnavailable",
     "ChipError",
     "ChipKeyMismatch",
     "ChipMalformed",
@@ -160,5 +166,6 @@ __all__ = [
     "TokenValidator",
     "VerifiedIdentity",
     "displayed",
+    "load_cas",
     "verify_identity",
 ]

@@ -54,7 +54,10 @@ class Challenge:
 
 
 class ChallengeStorage(Protocol):
-    """Where challenges wait; what a shared store such as Redis has to offer."""
+    """Where challenges wait: here, in Redis (`redisstore`), or a portal's own place.
+
+    Both raise ChallengeStoreUnavailable where the place gives no answer.
+    """
 
     def put(self, owner: str, challenge: Challenge) -> None:
         """Keep a challenge for its owner in place of an earlier one."""

@@ -1,7 +1,8 @@
 """Every reason to refuse, as a type with a stable code; imports nothing of the project.
 
 RelyingPartyError
-├── ChallengeError         ChallengeNotFound, ChallengeExpired, ChallengeMalformed
+├── ChallengeError         ChallengeNotFound, ChallengeExpired, ChallengeMalformed,
+│                          ChallengeStoreUnavailable
 ├── TokenError             TokenSizeRefused, TokenMalformed, FormatUnsupported,
 │                          CertificateMissing, AlgorithmRefused, AlgorithmMismatch,
 │                          SignatureMalformed, SignatureInvalid, NationalNumberMissing
@@ -66,6 +67,13 @@ class ChallengeMalformed(ChallengeError):
 
     code = "challenge-malformed"
     sentence = "A nonce has 44 to 128 visible ASCII characters"
+
+
+class ChallengeStoreUnavailable(ChallengeError):
+    """The store that the portal's servers share gives no answer."""
+
+    code = "challenge-store-unavailable"
+    sentence = "The store of challenges cannot be reached"
 
 
 # --- tokens --------------------------------------------------------------------------

@@ -49,7 +49,15 @@ def test_importing_it_pulls_in_no_reader_window_or_web_framework() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     loaded = set(done.stdout.split())
-    unwanted = {"aiohttp", "smartcard", "pkcs11", "PySide6", "pystray", "requests"}
+    unwanted = {
+        "aiohttp",
+        "smartcard",
+        "pkcs11",
+        "PySide6",
+        "pystray",
+        "requests",
+        "redis",
+    }
     assert not loaded & unwanted
     assert not loaded & {
         "cardio.pcsc",
