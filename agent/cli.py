@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from agent import __version__, host
+from agent import __version__, host, preferences
 from agent.commands import Failure, say
 from agent.texts import text
 
@@ -90,7 +90,8 @@ def _add(
     command.add_argument(
         "--lang",
         choices=LANGUAGES,
-        help="of questions and results; default: the locale's. This help is in English",
+        help="of questions and results; default: as chosen in the tray, else the "
+        "locale's. This help is in English",
     )
     command.add_argument(
         "--log-level",
@@ -334,9 +335,20 @@ def _fault(text: str) -> Fault:
 
 
 def language(chosen: str | None) -> str:
-    """Return the language to speak: the one chosen, else the locale's, else English."""
+    """Return the language to speak: the one chosen, else the locale's, else English.
+
+    Chosen is that of the command line, else the one that was chosen in the tray.
+    """
     candidate = chosen or _of_locale()[:2].lower()
     return candidate if candidate in LANGUAGES else "en"
+
+
+def folder(options: argparse.Namespace) -> Path | None:
+    """Return the data folder that a command uses; the demo has one of its own."""
+    if options.module == "agent.commands.demo":
+        return None
+    chosen: Path | None = options.data_dir
+    return chosen or host.data_dir()
 
 
 def _of_locale() -> str:
@@ -359,7 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, unknown = parser().parse_known_args(arguments)
     if unknown:  # with the usage of the command, not of the whole program
         options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
-    options.lang = language(options.lang)
+    options.lang = language(options.lang or preferences.load(folder(options)).lang)
     logging.basicConfig(
         level=options.log_level.upper(),
         stream=sys.stderr,

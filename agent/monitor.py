@@ -104,7 +104,10 @@ class Monitor:
         source: CardSource,
         report: Callable[[tuple[ReaderState, ...], tuple[ReaderState, ...]], None],
     ) -> None:
-        """`report` is told the readers before and after each change, on the loop."""
+        """`report` is told the readers before and after each change, on the loop.
+
+        The first look tells the same readers twice.
+        """
         self._source = source
         self._report = report
         self._states: tuple[ReaderState, ...] | None = None
@@ -150,8 +153,11 @@ class Monitor:
             for stay in [stay for stay in self._found if stay.ended(states)]:
                 self._forget(stay)
             before, self._states = self._states, states
-        if before is not None:
-            self._report(before, states)
+        self._report(states if before is None else before, states)
+
+    def states(self) -> tuple[ReaderState, ...]:
+        """Return the readers as they were at the last change, none before the first."""
+        return self._states or ()
 
     async def over(self, watched: Watched) -> str:
         """Wait until the card is gone, or the choice is over; return the code."""

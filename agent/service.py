@@ -152,6 +152,9 @@ class AgentService:
         self._policy = PolicyFile()
         self._journal = Journal(settings.data_dir, counts_only=settings.counter)
         self._recording: set[asyncio.Future[None]] = set()
+        self._watchers: list[Callable[[Outcome | None], None]] = []
+        #: How many operations are under way.
+        self.working = 0
 
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
@@ -214,6 +217,60 @@ class AgentService:
     def dismiss(self) -> None:
         """Send the pages away that listen: the agent ends."""
         self._audience.end("closing")
+
+    # --- for whoever shows how it stands ----------------------------------------------
+
+    def watch(self, told: Callable[[Outcome | None], None]) -> None:
+        """Call `told`, on the loop, when readers, cards or operations change.
+
+        With the outcome where a request ended that a person or data had to do with.
+        """
+        self._watchers.append(told)
+
+    def _tell(self, outcome: Outcome | None = None) -> None:
+        for told in self._watchers:
+            told(outcome)
+
+    def cards(self) -> tuple[tuple[ReaderState, ...], bool]:
+        """Return the readers at the last change, and whether a test card is in use."""
+        tests = any(map(self._readers.is_virtual, self._monitor.found()))
+        return self._monitor.states(), self._source.virtual or tests
+
+    @property
+    def source(self) -> CardSource:
+        """The readers and cards of this run."""
+        return self._source
+
+    async def fault(self) -> bool:
+        """Tell whether the readers cannot be asked."""
+        try:
+            await self._readers.states()
+        except Problem:
+            return True
+        return False
+
+    async def look_into_all(self) -> list[Found]:
+        """Look into all readers, for the person at the computer; Problem."""
+        return await self._readers.look_into_all()
+
+    @contextmanager
+    def beside(self, reader: str) -> Iterator[Reservation]:
+        """Keep a reader for what the person wants of the agent itself; `busy`.
+
+        It gives way to any request: its `stop` is set then.
+        """
+        with self._reservations.ahead(reader) as reservation:
+            yield reservation
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        self.working += 1
+        self._tell()
+        try:
+            yield
+        finally:
+            self.working -= 1
+            self._tell()
 
     def admit(self, origin: str) -> None:
         """Count a call that asks nobody anything: `too-many-requests`."""
@@ -656,6 +713,7 @@ class AgentService:
         self, before: tuple[ReaderState, ...], after: tuple[ReaderState, ...]
     ) -> None:
         """Tell the pages; one whose consent goes with the card hears that it went."""
+        self._tell()
         kinds = changes(before, after)
         for listener in self._audience:
             if not self._grants.allowed(listener.origin):
@@ -771,7 +829,8 @@ class AgentService:
         outcome = GIVEN
         end = Problem("internal-error")
         try:
-            yield
+            with self._at_work():
+                yield
         except Problem as problem:
             outcome, end = problem.code, problem
             if outcome in ("user-denied", "user-cancelled"):
@@ -794,8 +853,11 @@ class AgentService:
                     attempt.program,
                 )
                 await self._record(entry)
+            told = self._outcome(attempt, outcome, end.title(lang), lang)
+            if outcome == GIVEN or attempt.asked:
+                self._tell(told)
             if attempt.asked and outcome != "cancelled":
-                ask.ended(self._outcome(attempt, outcome, end.title(lang), lang))
+                ask.ended(told)
 
     def _outcome(self, attempt: _Attempt, code: str, reason: str, lang: str) -> Outcome:
         return Outcome(

@@ -103,11 +103,16 @@ def _list(options: argparse.Namespace, source: CardSource, _heard: Heard) -> int
     if not found:
         answer(text("no-reader", options.lang))
     for reader in found:
-        name, content = one_line(reader.state.name), _content(reader, options.lang)
-        if reader.card is not None and (source.virtual or reader.card.virtual):
-            content += f" {text('test-card', options.lang).strip()}"
-        answer(text("labelled", options.lang, label=name, value=content))
+        answer(reader_line(reader, options.lang, virtual=source.virtual))
     return 0
+
+
+def reader_line(reader: Found, lang: str, *, virtual: bool) -> str:
+    """Return a reader's name and which kind of card is in it; of whom is not said."""
+    name, content = one_line(reader.state.name), _content(reader, lang)
+    if reader.card is not None and (virtual or reader.card.virtual):
+        content += f" {text('test-card', lang).strip()}"
+    return text("labelled", lang, label=name, value=content)
 
 
 #: What is said of a card that is none of ours, or does not let us know.

@@ -26,6 +26,7 @@ from agent.commands import (
     virtual_source,
     vpcd_failure,
 )
+from agent.commands.menu import with_tray
 from agent.commands.running import endpoint, stop_on_signals, user_interface
 from agent.connections import bind
 from agent.demo.browser import Endpoint, Opened, open_browser
@@ -171,7 +172,14 @@ async def _run(
         for sock in sockets:
             stack.callback(sock.close)
         listening = await stack.enter_async_context(
-            endpoint(source, ui, settings, agent_files.context(), None)
+            endpoint(
+                source,
+                ui,
+                settings,
+                agent_files.context(),
+                None,
+                beside=with_tray(ui, stop.set, None),
+            )
         )
         config = PortalConfig(
             origin=f"https://localhost:{portal_port}",

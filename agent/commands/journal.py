@@ -44,12 +44,16 @@ def _show(options: argparse.Namespace, contents: Contents) -> None:
         }
         answer(json.dumps(found, indent=1))
         return
+    for line in lines(contents, options.lang):
+        answer(line)
+
+
+def lines(contents: Contents, lang: str) -> list[str]:
+    """Return the journal in words, the oldest entry first."""
+    said = [_line(entry, lang) for entry in contents.entries]
     if contents.dropped:
-        answer(text("journal-dropped", options.lang, count=contents.dropped))
-    for entry in contents.entries:
-        answer(_line(entry, options.lang))
-    if not contents.entries:
-        answer(text("journal-empty", options.lang))
+        said.insert(0, text("journal-dropped", lang, count=contents.dropped))
+    return said if contents.entries else [*said, text("journal-empty", lang)]
 
 
 def _line(entry: dict[str, Any], lang: str) -> str:

@@ -64,8 +64,8 @@ def _list(options: argparse.Namespace, store: OriginStore) -> int:
     if options.json:
         answer(json.dumps(_to_json(grants, policy), indent=1))
     else:
-        lines = [_line(grant, options.lang) for grant in grants]
-        lines += _policy_lines(policy, options.lang)
+        lines = [grant_line(grant, options.lang) for grant in grants]
+        lines += policy_lines(policy, options.lang)
         for line in lines or [text("origins-none", options.lang)]:
             answer(line)
     if fault is not None:
@@ -95,7 +95,8 @@ def _to_json(grants: tuple[Grant, ...], policy: Policy) -> dict[str, object]:
     }
 
 
-def _line(grant: Grant, lang: str) -> str:
+def grant_line(grant: Grant, lang: str) -> str:
+    """Return what a site may do, and until when, in words."""
     return text(
         "origins-command" if grant.card is None else "origins-always",
         lang,
@@ -106,7 +107,8 @@ def _line(grant: Grant, lang: str) -> str:
     )
 
 
-def _policy_lines(policy: Policy, lang: str) -> list[str]:
+def policy_lines(policy: Policy, lang: str) -> list[str]:
+    """Return what the administrator decided, in words."""
     lines = [
         text(f"origins-policy-{what}", lang, origin=origin)
         for what, listed in (
@@ -130,7 +132,7 @@ def _allow(options: argparse.Namespace, store: OriginStore) -> int:
     host.make_data_dir(data_dir(options.data_dir))
     store.add(lambda _: grants)
     for grant in grants:
-        answer(_line(grant, options.lang))
+        answer(grant_line(grant, options.lang))
     _explain(whom, options.lang)
     return 0
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agent import tls
 from agent.commands import Failure, announce, card_source, data_dir, say
+from agent.commands.menu import Menu, with_tray
 from agent.commands.origins import origin, policy_fault
 from agent.commands.reasons import Located
 from agent.commands.running import endpoint, stop_on_signals, user_interface
@@ -92,6 +93,7 @@ async def _run(
         files = tls.load_or_create(data_dir(options.data_dir))
     except tls.DataDirUnusable as error:
         raise Failure("cli-data-dir", reason=error) from None
+    folder = data_dir(options.data_dir)
     settings = Settings(
         lang=options.lang,
         allowed_origins=frozenset(options.allow_origin),
@@ -111,11 +113,13 @@ async def _run(
         say,
         options.lang,
     )
+    menus: list[Menu] = []
+    beside = with_tray(ui, stop.set, folder, menus.append)
     async with endpoint(
-        source, ui, settings, context, options.port, known
+        source, ui, settings, context, options.port, known, beside
     ) as listening:
         actions: dict[str, Callable[[], None]] = {
-            "show": lambda: say(text("cli-here", options.lang)),
+            "show": partial(_show, loop, options.lang, menus),
             "quit": partial(_set_soon, loop, stop),
         }
         try:
@@ -127,6 +131,13 @@ async def _run(
         await stop.wait()
         await asyncio.to_thread(keeper.stop)
     return 0
+
+
+def _show(loop: asyncio.AbstractEventLoop, lang: str, menus: list[Menu]) -> None:
+    """Show that the agent is here, from another thread."""
+    say(text("cli-here", lang))
+    for menu in menus:
+        loop.call_soon_threadsafe(menu.do, "menu")
 
 
 def _unusable(folder: Path, error: OSError) -> Failure:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from agent import host
 from agent.commands import Failure, say
@@ -24,6 +24,8 @@ from agent.ui.probe import why_no_windows
 from agent.ui.terminal import TerminalInterface
 from cardio.beid.known import KnownCertificates
 from cardio.card import CardSource
+
+Beside = Callable[[AgentService], AbstractAsyncContextManager[object]]
 
 
 def user_interface(ui: str, lang: str) -> UserInterface:
@@ -50,10 +52,12 @@ async def endpoint(
     context: ssl.SSLContext,
     port: int | None,
     known: KnownCertificates | None = None,
+    beside: Beside | None = None,
 ) -> AsyncIterator[Listening]:
     """Serve the agent while the block runs; Failure when no port is to be had.
 
     `known` remembers the certificates of CAs and Register; default: for this run.
+    `beside` runs with the service.
     """
     service = AgentService(source, ui, settings, known)
     try:
@@ -65,7 +69,10 @@ async def endpoint(
     # Suspended between VERIFY and LOG OFF, it would leave a PIN right on the card.
     with host.suspended_only_when(service.still):
         try:
-            async with watch_session(service.attendance):
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(watch_session(service.attendance))
+                if beside is not None:
+                    await stack.enter_async_context(beside(service))
                 yield listening
         finally:
             with contextlib.suppress(asyncio.CancelledError):

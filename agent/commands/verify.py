@@ -15,7 +15,8 @@ import argparse
 import datetime
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -52,11 +53,11 @@ def main(options: argparse.Namespace) -> int:
     with explained(), patience(options.lang) as heard:
         content = read(card_source(options.card), options.reader, heard)
     checks = judge(content, cas, datetime.datetime.now(datetime.UTC))
-    told = any(check.result.reason == "root-test" for check in checks)
-    note = ""
-    if content.virtual and not told:
-        note = " " + text("card-is-test", options.lang)
-    (_show_json if options.json else _show)(checks, options.lang, note)
+    if options.json:
+        _show_json(checks, options.lang, _note(content, checks, options.lang))
+    else:
+        for line in lines(content, checks, options.lang):
+            answer(line)
     return 1 if any(check.ok is False for check in checks) else 0
 
 
@@ -84,9 +85,15 @@ def _load_cas(path: Path) -> list[x509.Certificate]:
 
 
 def read(
-    source: CardSource, wanted: str | None, heard: Heard = lambda _size: None
+    source: CardSource,
+    wanted: str | None,
+    heard: Heard = lambda _size: None,
+    stop: threading.Event | None = None,
 ) -> CardContent:
-    """Read a card, and ask its chip once where it may be; CardError, Failure."""
+    """Read a card, and ask its chip once where it may be; CardError, Failure.
+
+    `stop` is `CardSource.open`'s.
+    """
     name = choose(source, wanted).name
     digest = secrets.token_bytes(48)
     question = chip.Question(digest)
@@ -105,7 +112,7 @@ def read(
         virtual = source.virtual or data.virtual
         return CardContent(data.applet, data.chip_serial, files, found, virtual)
 
-    return on_card(source, name, work, progress=heard)
+    return on_card(source, name, work, stop=stop, progress=heard)
 
 
 def _ask_chip(card: Card, question: chip.Question, digest: bytes) -> ChipProof | str:
@@ -147,23 +154,32 @@ def _show_json(checks: Iterable[Check], lang: str, note: str) -> None:
     answer(json.dumps(result, ensure_ascii=False))
 
 
-def _show(checks: Iterable[Check], lang: str, note: str) -> None:
-    """Print each check on a line, and then what follows from them."""
-    checks = list(checks)
+def lines(content: CardContent, checks: Sequence[Check], lang: str) -> list[str]:
+    """Return each check on a line, and then what follows from them."""
     marks = [text(_mark(check), lang) for check in checks]
     width = max(map(len, marks))
+    said = []
     for mark, check in zip(marks, checks, strict=True):
         label, detail = text(f"check-{check.name}", lang), _for_people(check, lang)
         found = text("labelled", lang, label=label, value=detail)
-        answer(f"{mark:{width}}  {found}")
-    answer(text(f"verdict-{_verdict(checks)}", lang) + note)
+        said.append(f"{mark:{width}}  {found}")
+    verdict = text(f"verdict-{_verdict(checks)}", lang)
+    return [*said, verdict + _note(content, checks, lang)]
+
+
+def _note(content: CardContent, checks: Sequence[Check], lang: str) -> str:
+    """Return what is to be added of a test card that no check told of."""
+    told = any(check.result.reason == "root-test" for check in checks)
+    if not content.virtual or told:
+        return ""
+    return " " + text("card-is-test", lang)
 
 
 def _mark(check: Check) -> str:
     return _MARKS[check.ok] if check.applies else "mark-not-applicable"
 
 
-def _verdict(checks: list[Check]) -> str:
+def _verdict(checks: Sequence[Check]) -> str:
     if any(check.ok is False for check in checks):
         return "wrong"
     if not is_valid(checks):

@@ -32,8 +32,10 @@ from agent.ui import (
     Values,
 )
 from agent.ui.frames import Message
+from agent.ui.pages import AnyPage, Info, MenuPage
 from agent.ui.picture import decode
-from agent.ui.process import PinFrame, WindowProcess
+from agent.ui.process import WindowProcess
+from agent.ui.streams import PinFrame
 from cardio.card import PinEntry
 from cardio.errors import PinFormat
 from cardio.pin import Pin, wipe
@@ -57,6 +59,7 @@ class DesktopInterface:
         self._cooling: asyncio.TimerHandle | None = None
         #: The last window that tells how something ended; the next one takes its place.
         self._last: WindowProcess | None = None
+        self._talks: list[DesktopConversation] = []
 
     @asynccontextmanager
     async def conversation(
@@ -64,9 +67,11 @@ class DesktopInterface:
     ) -> AsyncIterator[DesktopConversation]:
         """Ask for one request, in one window."""
         talk = DesktopConversation(self._take, more_time, seconds)
+        self._talks.append(talk)
         try:
             yield talk
         finally:
+            self._talks.remove(talk)
             left = talk.leave()
             if left is not None:  # else the window before may stand
                 self._dismiss()
@@ -100,6 +105,11 @@ class DesktopInterface:
         if self._cooling is not None:
             self._cooling.cancel()
         self._cooling = loop.call_later(_WARM_SECONDS, self._cool)
+
+    def come_forward(self) -> None:
+        """Bring the window that asks something to the front."""
+        for talk in self._talks:
+            talk.come_forward()
 
     def close(self) -> None:
         """End what is open."""
@@ -234,6 +244,18 @@ class DesktopConversation:
         except BaseException:
             old.wipe()
             raise
+
+    # --- what the tray's menu opens ---------------------------------------------------
+
+    async def page(self, page: AnyPage) -> Any:
+        """Show a page until it is answered, and return that; Cancelled once closed."""
+        kinds: dict[type[AnyPage], str] = {Info: "info", MenuPage: "menu"}
+        return await self._ask(kinds.get(type(page), "pick"), page)
+
+    def come_forward(self) -> None:
+        """Bring the window to the front, where one is open."""
+        if self._process is not None:
+            self._process.send({"front": ""})
 
     # --- what is shown and not answered -----------------------------------------------
 

@@ -1,7 +1,6 @@
-"""The window process as the agent sees it: a child and two pipes; touches those alone.
+"""Window process and tray as the agent sees them: a child and two pipes; no more.
 
-Both pipes have a thread, so that a window that hangs stops nothing in the agent. What a
-pipe brings is read into buffers of ours: a PIN can be wiped.
+Both pipes have a thread, so that a window that hangs stops nothing in the agent.
 """
 
 from __future__ import annotations
@@ -15,16 +14,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import agent
 from agent.ui import frames
 from agent.ui.frames import Message
+from agent.ui.streams import PinFrame, read_frame
 from cardio.pin import wipe
 
 #: -P: a folder named `agent` where the program was started is not run instead of it.
-COMMAND = (sys.executable, "-P", "-m", "agent.ui.windows")
+_PYTHON = (sys.executable, "-P", "-m")
+COMMAND = (*_PYTHON, "agent.ui.windows")
+TRAY_COMMAND = (*_PYTHON, "agent.ui.tray")
 
 
 def environment() -> dict[str, str]:
@@ -34,18 +35,10 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (here, before)))}
 
 
-@dataclass
-class PinFrame:
-    """A PIN's digits, and the number of the question that they answer."""
+class Child:
+    """A running child: `receive` returns what it says, None at its end."""
 
-    question: int
-    digits: bytearray = field(repr=False)
-
-
-class WindowProcess:
-    """A running window process: `receive` returns what it says, None at its end."""
-
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         """Start it; OSError. Blocks for a moment; call on the loop that receives."""
         self._loop = asyncio.get_running_loop()
         self._received: asyncio.Queue[Message | PinFrame | None] = asyncio.Queue()
@@ -59,7 +52,7 @@ class WindowProcess:
             env=environment(),
         )
         for work in (self._read, self._write):
-            threading.Thread(target=work, name="window", daemon=True).start()
+            threading.Thread(target=work, name="child", daemon=True).start()
 
     def send(self, message: Message) -> None:
         """Say something to the process, soon; nothing happens when it is gone."""
@@ -97,6 +90,11 @@ class WindowProcess:
         """Its number in the operating system."""
         return self._child.pid
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._child.poll()
+
     def _write(self) -> None:
         assert self._child.stdin is not None
         with contextlib.suppress(OSError, ValueError), self._child.stdin as pipe:
@@ -108,7 +106,7 @@ class WindowProcess:
         try:
             with self._child.stdout as pipe:
                 assert isinstance(pipe, io.RawIOBase)
-                while (frame := _frame(pipe)) is not None:
+                while (frame := read_frame(pipe)) is not None:
                     self._deliver(frame)
         except (OSError, ValueError, frames.BadFrame):
             self._child.kill()
@@ -129,32 +127,20 @@ class WindowProcess:
             self._received.put_nowait(frame)
 
 
+class WindowProcess(Child):
+    """A running window process."""
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        super().__init__(command)
+
+
+class TrayProcess(Child):
+    """A running tray."""
+
+    def __init__(self, command: Sequence[str] = TRAY_COMMAND) -> None:
+        super().__init__(command)
+
+
 def _forget(frame: Message | PinFrame | None) -> None:
     if isinstance(frame, PinFrame):
         wipe(frame.digits)
-
-
-def _frame(pipe: io.RawIOBase) -> Message | PinFrame | None:
-    """Read one frame; None at the end of the pipe."""
-    head = bytearray(frames.HEAD_BYTES)
-    if not _fill(pipe, head):
-        return None
-    kind, length = frames.parse_head(bytes(head))
-    body = bytearray(length)
-    if not _fill(pipe, body):
-        wipe(body)
-        return None
-    if kind == frames.PIN:
-        return PinFrame(*frames.parse_pin(body))
-    return frames.parse_message(body)
-
-
-def _fill(pipe: io.RawIOBase, buffer: bytearray) -> bool:
-    """Read until the buffer is full, into it alone; False at the pipe's end."""
-    view, done = memoryview(buffer), 0
-    while done < len(buffer):
-        count = pipe.readinto(view[done:])
-        if not count:
-            return False
-        done += count
-    return True

@@ -121,6 +121,7 @@ _MAY_ASK_THE_SYSTEM = {
     "agent.host._posix",
     "agent.host._session_linux",
     "agent.host._windows",
+    "agent.host.autostart",
     "agent.host.notices",
     "agent.host.session",
     "agent.trust.stores",  # where browsers keep whom they trust

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from agent.ui.frames import Message
-from agent.ui.windows import card, consent, pin
+from agent.ui.windows import card, consent, info, pin
 from agent.ui.windows.page import Page
 from agent.ui.windows.pipe import Pipe
 from agent.ui.windows.window import Window
@@ -29,7 +29,12 @@ _PAGES: dict[str, Callable[[Message], Page]] = {
     "change-last-try": pin.change_last_try,
     "change-pin": pin.change,
     "change-on-reader": pin.change_on_reader,
+    "info": info.info,
+    "pick": info.pick,
+    "menu": info.menu,
 }
+#: Those that nobody waits for; they stay until they are closed.
+_LASTING = ("info", "pick", "menu")
 
 
 class Desk(QObject):
@@ -59,7 +64,8 @@ class Desk(QObject):
     def _received(self, message: Message) -> None:
         if "ask" in message:
             self._ask(message["ask"], message["id"], message["question"])
-            self._window.restart(message["seconds"])
+            if message["ask"] not in _LASTING:
+                self._window.restart(message["seconds"])
         elif "over" in message:
             self._wait()
         elif "work" in message:
@@ -94,11 +100,11 @@ class Desk(QObject):
         page = _PAGES[kind](question)
         page.answered.connect(self._answered)
         page.pins.connect(self._pins)
-        self._show(page)
+        self._show(page, timed=kind not in _LASTING)
 
-    def _show(self, page: Page) -> None:
+    def _show(self, page: Page, *, timed: bool = True) -> None:
         page.closed.connect(self._window.close)
-        self._window.show_page(page, timed=True)
+        self._window.show_page(page, timed=timed)
         QTimer.singleShot(_FRONT_MILLISECONDS, self._want_seen)
 
     def _answered(self, value: object) -> None:

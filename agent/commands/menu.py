@@ -1,0 +1,417 @@
+"""What the tray shows and what its menu does, in a running agent with windows.
+
+Touches the data folder, and cards, windows and tray through what it is given. A page's
+request goes before: it closes what the menu opened, and cards are given to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import agent
+from agent import preferences
+from agent.commands import Failure, say
+from agent.commands.card import explained, reader_line
+from agent.commands.journal import lines as journal_lines
+from agent.commands.origins import grant_line, policy_lines
+from agent.commands.reasons import Located, Words
+from agent.commands.running import Beside
+from agent.commands.verify import lines as verified
+from agent.commands.verify import read
+from agent.errors import Problem, as_problem
+from agent.host import autostart
+from agent.host.notices import noticed
+from agent.inspection import Found, usable
+from agent.journal import Journal
+from agent.originstore import OriginsRefused, OriginStore
+from agent.policyfile import PolicyFile
+from agent.service import AgentService
+from agent.texts import LANGUAGES, text
+from agent.ui import Cancelled, Outcome, Unavailable, UserInterface
+from agent.ui.desktop import DesktopConversation, DesktopInterface
+from agent.ui.pages import Info, MenuPage, Pick
+from agent.ui.traylink import TrayLink
+from agent.ui.traystate import COMMANDS, TrayState, state_of
+
+_log = logging.getLogger(__name__)
+
+#: How each language is called in itself.
+_NAMES = {"nl": "Nederlands", "fr": "Français", "de": "Deutsch", "en": "English"}
+_HELP = ("card", "window", "pin", "blocked")
+
+
+def with_tray(
+    ui: UserInterface,
+    stop: Callable[[], None],
+    folder: Path | None,
+    made: Callable[[Menu], None] = lambda _menu: None,
+) -> Beside | None:
+    """Return what keeps a tray beside a service; None where there are no windows.
+
+    Without a folder nothing is kept of what a person chooses.
+    """
+    if not isinstance(ui, DesktopInterface):
+        return None
+    return lambda service: _tray(Menu(service, ui, stop, folder), service, made)
+
+
+@asynccontextmanager
+async def _tray(
+    shown: Menu, service: AgentService, made: Callable[[Menu], None]
+) -> AsyncIterator[None]:
+    made(shown)
+    tray = asyncio.create_task(shown.link.run(), name="tray")
+    service.watch(shown.changed)
+    shown.changed()
+    try:
+        yield
+    finally:
+        await shown.close()
+        tray.cancel()
+        await asyncio.gather(tray, return_exceptions=True)
+
+
+class Menu:
+    """One running agent's tray and menu."""
+
+    def __init__(
+        self,
+        service: AgentService,
+        ui: DesktopInterface,
+        stop: Callable[[], None],
+        folder: Path | None,
+    ) -> None:
+        self._service = service
+        self._ui = ui
+        self._stop = stop
+        self._folder = folder
+        self._chosen = preferences.load(folder)
+        self._fault = False
+        self._last: Outcome | None = None
+        self._icon_only = False
+        self._open: asyncio.Task[None] | None = None
+        self._aside: set[asyncio.Task[None]] = set()
+        self._actions: dict[str, Callable[[DesktopConversation], Awaitable[None]]] = {
+            "menu": self._menu,
+            "readers": self._readers,
+            "test": self._test,
+            "sites": self._sites,
+            "journal": self._journal,
+            "language": self._language,
+            "help": self._help,
+            "about": self._about,
+        }
+        self.link = TrayLink(self._state(), self.do, self._kind)
+
+    async def close(self) -> None:
+        """Close what the menu opened."""
+        tasks = [*self._aside, *([self._open] if self._open is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- what the tray shows ----------------------------------------------------------
+
+    def changed(self, outcome: Outcome | None = None) -> None:
+        """Show how it stands now; a request closes what the menu opened."""
+        self._last = outcome or self._last
+        if self._service.working and self._open is not None:
+            self._open.cancel()
+        self.link.show(self._state())
+        if not self._service.cards()[0]:
+            self._run_aside(self._ask_fault())
+
+    async def _ask_fault(self) -> None:
+        """Without readers, find out whether there is none or nobody to ask."""
+        self._fault = await self._service.fault()
+        self.link.show(self._state())
+
+    def _state(self) -> TrayState:
+        states, virtual = self._service.cards()
+        return TrayState(
+            state_of(
+                states,
+                working=self._service.working > 0,
+                fault=self._fault and not states,
+            ),
+            self._lang,
+            virtual,
+            self._marks(),
+            self._said(),
+            self._starts(),
+        )
+
+    def _marks(self) -> tuple[str, ...]:
+        settings = self._service.settings
+        marks = {
+            "developer-run": settings.developer,
+            "tray-named-origins": bool(settings.allowed_origins),
+            "tray-counter": settings.counter,
+        }
+        return tuple(mark for mark, there in marks.items() if there)
+
+    def _said(self) -> str:
+        """Return the last message in words; a counter's says nothing of a site."""
+        last = self._last
+        if last is None or self._service.settings.counter:
+            return ""
+        site = last.site.removeprefix("https://")
+        if last.code == "given":
+            return text(f"tray-given-{last.call}", self._lang, site=site)
+        return text("labelled", self._lang, label=site, value=last.reason)
+
+    def _starts(self) -> bool | None:
+        return None if self._folder is None else autostart.starts_by_itself()
+
+    @property
+    def _lang(self) -> str:
+        return self._service.settings.lang
+
+    def _kind(self, kind: str) -> None:
+        """Take note of what the desktop can show; say once where that is nothing."""
+        self._icon_only = kind == "icon"
+        if kind == "none" and self._say_once("none"):
+            say(text("tray-none", self._lang))
+            self._run_aside(self._notice())
+
+    async def _notice(self) -> None:
+        clicked = asyncio.Event()
+        title, words = text("window-title", self._lang), text("tray-none", self._lang)
+        action = text("window-show", self._lang)
+        async with noticed(title, words, action, lambda _token: clicked.set()):
+            await clicked.wait()
+        self.do("menu")
+
+    def _say_once(self, what: str) -> bool:
+        """Return True the first time of all."""
+        if what in self._chosen.told:
+            return False
+        told = (*self._chosen.told, what)
+        self._keep(dataclasses.replace(self._chosen, told=told))
+        return True
+
+    def _keep(self, chosen: preferences.Preferences) -> None:
+        self._chosen = chosen
+        try:
+            preferences.save(self._folder, chosen)
+        except OSError as error:
+            _log.warning("a choice could not be kept: %s", type(error).__name__)
+
+    # --- what the menu does -----------------------------------------------------------
+
+    def do(self, command: str) -> None:
+        """Do what was chosen; a question that is open comes to the front instead."""
+        if command == "quit":
+            self._stop()
+        elif command == "start":
+            self._run_aside(self._toggle_start())
+        elif self._service.working:
+            self._ui.come_forward()
+        elif command in self._actions:
+            if self._open is not None:
+                self._open.cancel()
+            self._open = asyncio.create_task(self._show(command, self._open))
+
+    def _run_aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    async def _show(self, command: str, before: asyncio.Task[None] | None) -> None:
+        """Open a window for one command, once the one before is closed."""
+        if before is not None:
+            await asyncio.gather(before, return_exceptions=True)
+        with contextlib.suppress(Cancelled, Unavailable):
+            seconds = self._service.settings.dialog_seconds  # which no page counts
+            async with self._ui.conversation(lambda: False, seconds) as talk:
+                try:
+                    await self._actions[command](talk)
+                except Failure as failure:
+                    await self._say(talk, command, failure.sentence(self._lang))
+                except Problem as problem:
+                    await self._say(talk, command, problem.title(self._lang))
+
+    async def _say(self, talk: DesktopConversation, command: str, *lines: str) -> None:
+        """Show lines below the name of the command until the window is closed."""
+        await talk.page(self._info(f"tray-menu-{command}", *lines))
+
+    def _info(self, heading: str, *lines: str) -> Info:
+        _, virtual = self._service.cards()
+        return Info(heading, lines, self._lang, virtual, self._marks())
+
+    async def _menu(self, talk: DesktopConversation) -> None:
+        state = self._state()
+        lines = state.lines()[:1] + ([state.last] if state.last else [])
+        if self._icon_only and self._say_once("icon"):
+            lines.append(text("window-menu-icon", self._lang))
+        if state.starts is not None:
+            key = "window-menu-starts" if state.starts else "window-menu-starts-not"
+            lines.append(text(key, self._lang))
+        offered = tuple(
+            name for name in COMMANDS if name != "start" or state.starts is not None
+        )
+        page = MenuPage(tuple(lines), offered, self._lang, state.virtual, self._marks())
+        command = await talk.page(page)
+        if command in self._actions:
+            await self._actions[command](talk)
+        elif command in COMMANDS:
+            self.do(command)
+
+    async def _readers(self, talk: DesktopConversation) -> None:
+        found = await self._service.look_into_all()
+        virtual = self._service.source.virtual
+        lines = [reader_line(one, self._lang, virtual=virtual) for one in found]
+        await self._say(talk, "readers", *lines or [text("no-reader", self._lang)])
+
+    async def _test(self, talk: DesktopConversation) -> None:
+        """Do what `card verify` does."""
+        name = (await self._card(talk, "test")).state.name
+        wait = self._info("window-testing", text("window-working-leave", self._lang))
+        shown = asyncio.ensure_future(talk.page(wait))
+        work = asyncio.ensure_future(self._tested(name))
+        try:
+            await asyncio.wait({shown, work}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed = shown.done()
+            for task in (shown, work):
+                if not task.done():
+                    task.cancel()
+            await asyncio.gather(shown, work, return_exceptions=True)
+        if closed:
+            raise Cancelled
+        await self._say(talk, "test", *work.result())
+
+    async def _tested(self, reader: str) -> list[str]:
+        from agent.authenticity import judge  # takes memory
+
+        source = self._service.source
+        with self._service.beside(reader) as reservation:
+
+            def work() -> list[str]:
+                with explained():
+                    content = read(source, reader, stop=reservation.stop)
+                now = datetime.datetime.now(datetime.UTC)
+                lines = verified(content, judge(content, [], now), self._lang)
+                return [" ".join(line.split()) for line in lines]
+
+            return await reservation.run(work)
+
+    async def _card(self, talk: DesktopConversation, command: str) -> Found:
+        """Return the reader with the person's card; Problem, Cancelled."""
+        found = await self._service.look_into_all()
+        if not found:
+            raise Problem("no-reader")
+        cards = as_problem(lambda: usable(found))
+        if len(cards) == 1:
+            return cards[0]
+        virtual = self._service.source.virtual
+        page = Pick(
+            "window-choose",
+            (),
+            tuple(reader_line(one, self._lang, virtual=virtual) for one in cards),
+            "window-continue",
+            self._lang,
+            self._service.cards()[1],
+            self._marks(),
+        )
+        chosen: int = await talk.page(page)
+        return cards[chosen]
+
+    async def _sites(self, talk: DesktopConversation) -> None:
+        """List the sites; take back what one may, as `origins revoke` does."""
+        store, lang = OriginStore(self._folder), self._lang
+        while True:
+            try:
+                grants = await asyncio.to_thread(lambda: store.read().grants)
+            except (OriginsRefused, OSError) as error:
+                raise self._unusable(error) from None
+            policy = tuple(policy_lines(PolicyFile().now(), lang))
+            if not grants:
+                await self._say(talk, "sites", *policy or [text("origins-none", lang)])
+            page = Pick(
+                "tray-menu-sites",
+                (*policy, text("window-sites-which", lang)),
+                tuple(grant_line(grant, lang) for grant in grants),
+                "window-sites-revoke",
+                lang,
+                self._service.cards()[1],
+                self._marks(),
+            )
+            site = grants[await talk.page(page)].origin
+            try:
+                await asyncio.to_thread(store.revoke, site)
+            except (OriginsRefused, OSError) as error:
+                raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError | OriginsRefused) -> Failure:
+        """Return what to say of a file that cannot be used."""
+        if isinstance(error, OriginsRefused):
+            reason = Words(error.reason)
+            return Failure("origins-refused", path=error.path, reason=reason)
+        return Failure("cli-data-dir", reason=Located(self._folder or Path(), error))
+
+    async def _journal(self, talk: DesktopConversation) -> None:
+        try:
+            contents = await asyncio.to_thread(Journal(self._folder).read)
+        except OSError as error:
+            raise self._unusable(error) from None
+        await self._say(talk, "journal", *reversed(journal_lines(contents, self._lang)))
+
+    async def _language(self, talk: DesktopConversation) -> None:
+        page = Pick(
+            "tray-menu-language",
+            (),
+            tuple(_NAMES[lang] for lang in LANGUAGES),
+            "window-language-use",
+            self._lang,
+            self._service.cards()[1],
+            self._marks(),
+        )
+        lang = LANGUAGES[await talk.page(page)]
+        self._keep(dataclasses.replace(self._chosen, lang=lang))
+        self._service.settings = dataclasses.replace(self._service.settings, lang=lang)
+        self.link.show(self._state())
+
+    async def _toggle_start(self) -> None:
+        def toggle() -> None:
+            if autostart.starts_by_itself():
+                autostart.start_no_more()
+            else:
+                autostart.start_by_itself(*start_command())
+
+        try:
+            await asyncio.to_thread(toggle)
+        except OSError as error:
+            _log.warning("start with the computer: %s", type(error).__name__)
+        self.link.show(self._state())
+
+    async def _help(self, talk: DesktopConversation) -> None:
+        lines = [text(f"window-help-{part}", self._lang) for part in _HELP]
+        await self._say(talk, "help", *lines)
+
+    async def _about(self, talk: DesktopConversation) -> None:
+        version = self._service.settings.version
+        await self._say(
+            talk,
+            "about",
+            text("window-about-version", self._lang, version=version),
+            text("window-about-licence", self._lang),
+            text("window-about-who", self._lang),
+        )
+
+
+def start_command() -> tuple[list[str], Path]:
+    """Return what starts the agent with the computer, and in which folder.
+
+    No option of this run is in it (SAFETY 22).
+    """
+    return [sys.executable, "-m", "agent", "run"], Path(agent.__file__).parents[1]
