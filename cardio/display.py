@@ -24,7 +24,7 @@ _WIDTHLESS = (
     (0xFFA0, 0xFFA0),
     (0xE0000, 0xE0FFF),
 )
-_MAX = 200
+MAX_CHARACTERS = 200
 
 
 def is_hidden(character: str) -> bool:
@@ -43,4 +43,4 @@ def one_line(text: str) -> str:
     """Return the text in NFC, one line, at most 200 characters, nothing hidden."""
     normal = unicodedata.normalize("NFC", text)
     shown = "".join(_shown(character) for character in normal)
-    return shown if len(shown) <= _MAX else shown[: _MAX - 1] + "…"
+    return shown if len(shown) <= MAX_CHARACTERS else shown[: MAX_CHARACTERS - 1] + "…"

@@ -11,7 +11,7 @@ from agent.commands.reasons import Located
 from agent.errors import STATUS
 from agent.journal import FILE, GIVEN, Contents, Journal
 from agent.texts import text
-from agent.words import one_line
+from agent.words import one_line, origin_line
 
 _CALLS = ("identity", "authenticate")
 _DATA = ("identity", "address", "photo", "certificate")
@@ -66,7 +66,7 @@ def _line(entry: dict[str, Any], lang: str) -> str:
     if "day" in entry:
         return f"{entry['day']}  {call}  {words}  x {entry['count']}"
     data = ", ".join(_word("shared", name, _DATA, lang) for name in entry["data"])
-    who = one_line(entry["origin"])
+    who = origin_line(entry["origin"])
     if isinstance(program := entry.get("program"), str):
         who = f"{who} ({one_line(program)})"
     return f"{entry['time']}  {who}  {call}: {data}  {words}"
