@@ -21,6 +21,8 @@ class Program:
 
     #: How the interpreter is told to run the program.
     launcher: tuple[str, ...] = ("-m", "agent")
+    #: What runs the interpreter.
+    wrapper: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -30,7 +32,7 @@ class Program:
         process_group: int | None = None,
     ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *self.launcher, *arguments],
+            [*self.wrapper, sys.executable, *self.launcher, *arguments],
             cwd=ROOT,
             stdin=stdin,
             stdout=subprocess.PIPE,

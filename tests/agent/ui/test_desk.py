@@ -41,7 +41,8 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 def _ask(desk: Desk, kind: str, **members: Any) -> str:
     """Put a question and return the heading of what is shown."""
-    desk._received({"ask": kind, "id": 1, "question": QUESTION | members})
+    asked = {"ask": kind, "id": 1, "seconds": 120.0}
+    desk._received(asked | {"question": QUESTION | members})
     page = desk._window.page
     assert page is not None
     return page.heading
