@@ -151,7 +151,7 @@ class TokenValidator:
         if token.issuer is None:
             return self._intermediates
         try:
-            data = wire.decode_base64(token.issuer, _MAX_CERTIFICATE)
+            data = wire.decode_wrapped(token.issuer, _MAX_CERTIFICATE)
             return (*self._intermediates, certs.load_padded(data))
         except (ValueError, CertificateMalformed):
             known = (*self._anchors.issuing, *self._intermediates)
@@ -203,7 +203,7 @@ def _parse(token: object) -> _Token:
     if encoded is None or encoded == "":
         raise CertificateMissing
     try:
-        certificate = certs.load(wire.decode_base64(encoded, _MAX_CERTIFICATE))
+        certificate = certs.load(wire.decode_wrapped(encoded, _MAX_CERTIFICATE))
     except ValueError:
         raise CertificateMalformed("it is not standard base64") from None
     return _Token(

@@ -76,3 +76,13 @@ def decode_base64(text: object, limit: int) -> bytes:
     if len(data) > limit or base64.b64encode(data).decode() != text:
         raise ValueError("not the only form in which these bytes are written")
     return data
+
+
+def decode_wrapped(text: object, limit: int) -> bytes:
+    """Decode base64 that may be broken into lines, as encoders for PEM and MIME do.
+
+    Raises ValueError as decode_base64 does.
+    """
+    if isinstance(text, str):
+        text = text.replace("\r\n", "").replace("\n", "")
+    return decode_base64(text, limit)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,21 @@ def test_every_refusal_has_a_code_and_a_sentence(
     assert refusal.code != rp.RelyingPartyError.code
     assert str(refusal()) == refusal.sentence
     assert str(refusal("detail")) == f"{refusal.sentence}: detail"
+
+
+def test_every_refusal_stands_in_a_test() -> None:
+    """A reason that nobody has seen may not work."""
+    tests = "".join(
+        file.read_text("utf-8")
+        for file in Path(__file__).parent.glob("test_*.py")
+        if file.name != "test_package.py"
+    )
+    leaves = [
+        refusal.__name__
+        for refusal in vars(errors).values()
+        if isinstance(refusal, type) and not refusal.__subclasses__()
+    ]
+    assert [name for name in leaves if not re.search(rf"\b{name}\b", tests)] == []
 
 
 def test_importing_it_pulls_in_no_reader_window_or_web_framework() -> None:

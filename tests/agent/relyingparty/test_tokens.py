@@ -6,6 +6,7 @@ import asyncio
 import base64
 import datetime
 import json
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -142,6 +143,43 @@ def test_an_issuer_of_the_same_name_beside_the_right_one_does_no_harm() -> None:
 def test_unknown_members_are_ignored() -> None:
     """Web eID's own tokens carry more than the five members."""
     Attempt(edit=put(action="web-eid:authenticate-success", more={"a": [1]})).run()
+
+
+def wrapped(ending: str) -> Callable[[str], str]:
+    """Return a change that breaks base64 into lines of 64 characters."""
+    return lambda text: ending.join(re.findall(".{1,64}", text)) + ending
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        put(format="web-eid:1"),
+        put(format="web-eid:1.1", unverifiedSigningCertificate="x"),
+        put(format="web-eid:1.0.3"),
+        put(appVersion=None),
+        put(appVersion="https://web-eid.eu/web-eid-app/releases/v2.8.0+743"),
+        put(appVersion={"name": "web-eid-app", "version": [2, 8, 0]}),
+        put(supportedSignatureAlgorithms=[{"hashFunction": "SHA-256"}]),
+        put(issuerCertificate=None, unverifiedIntermediateCertificates=["x"]),
+        lambda token: dict(reversed(token.items())),
+        lambda token: json.dumps(token, indent=4, ensure_ascii=False),
+        lambda token: spoil("unverifiedCertificate", wrapped("\n"))(token),
+        lambda token: spoil("unverifiedCertificate", wrapped("\r\n"))(token),
+        lambda token: spoil("issuerCertificate", wrapped("\n"))(token),
+    ],
+    ids=[
+        *("format 1", "format 1.1", "format 1.0.3", "no version", "version of RIA's"),
+        *("version as an object", "algorithms", "other issuers", "another order"),
+        *("indented", "lines", "lines of Windows", "issuer in lines"),
+    ],
+)
+def test_a_token_of_any_web_eid_application_logs_in(
+    edit: Callable[[dict[str, object]], object],
+) -> None:
+    """Web eID fixes five members and tells validators to look past the rest."""
+    issuer = pki.citizen_ca().cert
+    identity = Attempt(edit=edit, options={"intermediates": [issuer]}).run()
+    assert identity.national_number == pki.NATIONAL_NUMBER
 
 
 def test_a_token_without_extended_key_usage_logs_in() -> None:
