@@ -22,6 +22,7 @@ from cardio.beid.known import KnownCertificates
 from cardio.card import CardSource
 from cardio.channel import Stopped
 from cardio.errors import CardBusy, CardError, CardReset
+from cardio.readers import ReaderState
 
 _log = logging.getLogger(__name__)
 
@@ -37,21 +38,33 @@ class ReadAhead:
         reservations: Reservations,
         known: KnownCertificates,
         listened: Callable[[], bool],
+        wanted: Callable[[Stay], bool] = lambda stay: True,
     ) -> None:
-        """`listened` tells whether an allowed page listens."""
+        """`listened` tells whether an allowed page listens.
+
+        `wanted` tells whether a card may be read that nobody asked for.
+        """
         self._source = source
         self._readers = readers
         self._monitor = monitor
         self._reservations = reservations
         self._known = known
         self._listened = listened
+        self._wanted = wanted
         self._failed: set[Stay] = set()
+        #: Cards of people whose turn is over.
+        self._past: set[Stay] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
         """Stop all of it."""
         for task in self._tasks:
             task.cancel()
+
+    def end_turn(self, states: tuple[ReaderState, ...]) -> None:
+        """Stop, and do not read the cards again that are in; `states` has them."""
+        self.close()
+        self._past = {Stay(state.name, state.insertion) for state in states}
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -75,7 +88,8 @@ class ReadAhead:
         for found in cards:
             stay = stay_of(found)
             free = not self._reservations.taken(stay.reader)
-            free = free and stay not in self._failed
+            free = free and stay not in self._failed | self._past
+            free = free and self._wanted(stay)
             if found.signing and free and self._monitor.held(stay) is None:
                 self._start(self._read_certificates(found, stay))
 

@@ -29,15 +29,18 @@ class Attendance:
         uptime: Callable[[], float],
         woke: Callable[[], None],
         idle: Callable[[], Awaitable[None]],
+        left: Callable[[], None] = lambda: None,
     ) -> None:
         """`clock` goes on during a sleep, `uptime` stands still; both in seconds.
 
-        `woke` is called when a sleep shows, `idle` returns when no card is in use.
+        `woke` is called when a sleep shows, `left` whenever the person went; `idle`
+        returns when no card is in use.
         """
         self._clock = clock
         self._uptime = uptime
         self._woke = woke
         self._idle = idle
+        self._left = left
         self._locked = False
         self._sleep_announced: float | None = None
         self._limits: set[asyncio.Timeout] = set()
@@ -86,6 +89,7 @@ class Attendance:
         for limit in self._limits:
             if not limit.expired():
                 limit.reschedule(asyncio.get_running_loop().time())
+        self._left()
 
     def lock(self, *, locked: bool) -> None:
         """Take note of the screen's lock."""

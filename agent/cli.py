@@ -121,6 +121,14 @@ def _run(command: argparse.ArgumentParser) -> None:
         choices=("counter",),
         help="counter: a desk for many people's cards; nothing is allowed for always",
     )
+    for whose in ("citizen", "clerk"):
+        command.add_argument(
+            f"--{whose}-reader",
+            type=_part,
+            metavar="NAME",
+            help=f"with --mode counter: the reader of the {whose}, exactly as card "
+            "list names it; default: asked once",
+        )
 
 
 def _demo(command: argparse.ArgumentParser) -> None:

@@ -112,6 +112,10 @@ class Grants:
         """Remember a "this once": until the card goes or ten minutes have passed."""
         self._once[origin] = (stay, self._clock() + ONCE_SECONDS)
 
+    def end_once(self) -> None:
+        """End each "this once": the next person's turn begins."""
+        self._once.clear()
+
     def allowed(self, origin: str) -> bool:
         """Tell whether the origin has any grant, and the policy does not refuse it."""
         if self.denied(origin):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from agent.texts import text, tries_left
+from agent.words import quoted
 from cardio import errors as card
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ class Problem(Exception):
         operation: str | None = None,
         retry_after: int | None = None,
         sentence: str | None = None,
+        reader: str | None = None,
     ) -> None:
         super().__init__(detail or code)
         self.code = code
@@ -103,6 +105,8 @@ class Problem(Exception):
         self.retry_after = retry_after
         #: The key of the sentence for a person, where the code's own says too little.
         self.sentence = sentence or code
+        #: The reader that the sentence is about, where who asks may know its name.
+        self.reader = reader
         #: The language that the request asked for, where one did.
         self.lang: str | None = None
 
@@ -121,7 +125,9 @@ class Problem(Exception):
 
     def title(self, lang: str) -> str:
         """Return the sentence for a person: what happened and what to do next."""
-        return text(self.sentence, lang, tries=tries_left(self.tries_left, lang))
+        reader = "" if self.reader is None else f' "{quoted(self.reader)}"'
+        tries = tries_left(self.tries_left, lang)
+        return text(self.sentence, lang, tries=tries, reader=reader)
 
     def to_json(self, lang: str) -> dict[str, object]:
         """Return the body of the answer."""

@@ -25,6 +25,8 @@ FILE = "journal.jsonl"
 _LOCK = "journal.lock"
 #: The outcome of what was really given; all others are codes of problems.
 GIVEN = "given"
+#: In place of a call: a person who was served at a counter.
+PERSON = "person"
 #: Bytes beyond which the oldest lines go, and what is kept then.
 MAX_BYTES = 2 * 1024 * 1024
 _KEPT_BYTES = MAX_BYTES * 3 // 4
@@ -115,6 +117,15 @@ class Journal:
         if self._pruned != now.date() or path.stat().st_size > MAX_BYTES:
             _prune(path, now.date())
             self._pruned = now.date()
+
+    def people(self) -> int:
+        """Return how many people were served today; OSError."""
+        today = _now().date().isoformat()
+        return sum(
+            entry["count"]
+            for entry in self.read().entries
+            if (entry.get("day"), entry["call"]) == (today, PERSON)
+        )
 
     def read(self) -> Contents:
         """Return what is in it, without what is too old; OSError."""

@@ -117,6 +117,8 @@ class Monitor:
         self._waiting: list[tuple[Watched, asyncio.Future[str]]] = []
         self._found: dict[Stay, Found] = {}
         self._lock = threading.Lock()
+        #: How often everything was forgotten.
+        self._era = 0
 
     def start(self) -> None:
         """Begin to follow."""
@@ -159,6 +161,11 @@ class Monitor:
         """Return the readers as they were at the last change, none before the first."""
         return self._states or ()
 
+    @property
+    def states(self) -> tuple[ReaderState, ...]:
+        """The readers as they were told of last."""
+        return self._states or ()
+
     async def over(self, watched: Watched) -> str:
         """Wait until the card is gone, or the choice is over; return the code."""
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -179,6 +186,7 @@ class Monitor:
             known = self._found.get(stay)
         if known is not None and known.state == state:
             return known
+        era = self._era
         found = look_into(self._source, state)
         # One with a Belgian ATR may have refused by a fault of the moment.
         lasting = found.error is None or (
@@ -187,7 +195,8 @@ class Monitor:
         )
         if lasting and state.atr is not None:
             with self._lock:  # it may have left meanwhile, and nobody would forget it
-                if self._states is None or not stay.ended(self._states):
+                gone = self._states is not None and stay.ended(self._states)
+                if not gone and era == self._era:
                     self._found[stay] = found
         return found
 
@@ -197,8 +206,12 @@ class Monitor:
             self._forget(stay)
 
     def forget_all(self) -> None:
-        """Have every card looked at anew: each may have been swapped during a sleep."""
+        """Have every card looked at anew: each may have been swapped during a sleep.
+
+        What is being looked at now is not kept either.
+        """
         with self._lock:
+            self._era += 1
             self._found.clear()
             self._held.clear()
             self._tries.clear()

@@ -260,7 +260,9 @@ _READERS = _object(
                             ),
                         ]
                     },
-                }
+                },
+                # At a counter alone.
+                {"whose": {"enum": ["citizen", "clerk"]}},
             ),
         }
     }

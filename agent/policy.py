@@ -23,8 +23,14 @@ _FLAGS = {
     "signUnseen": "sign_unseen",
     "changePin": "change_pin",
     "counterMode": "counter_mode",
+    "requirePinPad": "require_pin_pad",
 }
 _LISTS = ("allow", "deny")
+_READERS = {"citizenReader": "citizen_reader", "clerkReader": "clerk_reader"}
+#: The members that are neither flags nor lists.
+_OTHERS = (*_READERS, "citizenScreen", "mode")
+#: Characters of a name of a reader or screen.
+_MAX_NAME = 256
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,11 @@ class Policy:
     """What the administrator decided; without a file, nothing.
 
     `pinned`: the sites in `allow` may ask, and no others; a person's own grants do not
-    count. `ask`: a site without any grant may ask the person. The others permit what
-    their name says; `closed` refuses everything (the file cannot be used).
+    count. `ask`: a site without any grant may ask the person. `require_pin_pad`: no
+    login but with a PIN that is typed on the reader. `counter`: every agent is one of a
+    counter; the readers there by name, the citizens' screen by number from 1 or by
+    name. The others permit what their name says; `closed` refuses everything (the file
+    cannot be used).
     """
 
     allow: frozenset[str] = frozenset()
@@ -45,6 +54,11 @@ class Policy:
     sign_unseen: bool = True
     change_pin: bool = True
     counter_mode: bool = True
+    require_pin_pad: bool = False
+    counter: bool = False
+    citizen_reader: str | None = None
+    clerk_reader: str | None = None
+    citizen_screen: int | str | None = None
     closed: bool = False
 
     def denies(self, origin: str, *, granted: bool) -> bool:
@@ -134,13 +148,32 @@ def _policy(value: object) -> Policy:
     for name, member in value.items():
         if name in _LISTS:
             fields[name] = _origins(name, member)
+        elif name in _OTHERS:
+            fields |= _other(name, member)
         elif name not in _FLAGS:
             raise _Wrong("reason-unknown-member", name)
         elif not isinstance(member, bool):
             raise _Wrong("reason-no-flag", name)
         else:
             fields[_FLAGS[name]] = member
+    citizen, clerk = (fields.get(field) for field in _READERS.values())
+    if citizen is not None and citizen == clerk:
+        raise _Wrong("reason-one-reader", "clerkReader")
     return Policy(**fields)
+
+
+def _other(name: str, value: object) -> dict[str, Any]:
+    if name == "mode":
+        if value != "counter":
+            raise _Wrong("reason-no-mode", name)
+        return {"counter": True}
+    if name == "citizenScreen" and type(value) is int and value >= 1:
+        return {"citizen_screen": value}
+    named = isinstance(value, str) and bool(value.strip()) and len(value) <= _MAX_NAME
+    if not named:
+        reason = "reason-no-screen" if name == "citizenScreen" else "reason-no-reader"
+        raise _Wrong(reason, name)
+    return {_READERS.get(name, "citizen_screen"): value}
 
 
 def _origins(name: str, value: object) -> frozenset[str]:

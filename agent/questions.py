@@ -14,11 +14,14 @@ from agent.attendance import Attendance
 from agent.errors import Problem
 from agent.events import Audience
 from agent.monitor import CHANGED, Monitor, Unchanged, Watched
-from agent.ui import Cancelled, Unavailable
+from agent.ui import Cancelled, ScreenMissing, Unavailable
 from cardio.pin import Pin
 from cardio.readers import ReaderState
 
 T = TypeVar("T")
+
+#: The sentence of `policy-denied` where the citizens' screen is not connected.
+SCREEN_MISSING = "screen-missing"
 
 #: How often a person may have more time for one dialog.
 MAX_EXTENSIONS = 10
@@ -124,6 +127,8 @@ def _answer(asking: asyncio.Future[T], leaving: asyncio.Future[str]) -> T:
             raise Problem("user-cancelled") from None
         except Unavailable:
             raise Problem("no-user-interface") from None
+        except ScreenMissing:
+            raise Problem("policy-denied", sentence=SCREEN_MISSING) from None
     raise _ended(leaving.result()) if leaving.done() else Problem("timeout")
 
 

@@ -33,11 +33,16 @@ class Readers:
         reservations: Reservations,
         *,
         test_cards: bool,
+        part: Callable[
+            [tuple[ReaderState, ...]], tuple[ReaderState, ...]
+        ] = lambda states: states,
     ) -> None:
+        """`part` picks those that may be looked into without being named."""
         self._source = source
         self._monitor = monitor
         self._reservations = reservations
         self._test_cards = test_cards
+        self._part = part
         self._look: asyncio.Future[tuple[ReaderState, ...]] | None = None
         self._stuck = False
 
@@ -83,8 +88,11 @@ class Readers:
             raise Problem("pcsc-unavailable") from None
 
     async def look_into_all(self) -> list[Found]:
-        """Look into all readers; a reader in use is not disturbed for it."""
-        return [await self.look(state) for state in await self.states()]
+        """Look into all readers; a reader in use is not disturbed for it.
+
+        At a counter all is the citizens' reader.
+        """
+        return [await self.look(state) for state in self._part(await self.states())]
 
     async def look(self, state: ReaderState) -> Found:
         if self._reservations.taken(state.name):

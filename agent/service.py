@@ -22,6 +22,7 @@ from agent import chip, host, reading, token
 from agent.ahead import ReadAhead
 from agent.attendance import Attendance
 from agent.consent import Grants
+from agent.counter import Desk, Turns, Whose
 from agent.errors import MODULE_LACKS, Problem, as_problem
 from agent.events import (
     IDLE_SECONDS,
@@ -33,14 +34,14 @@ from agent.events import (
 )
 from agent.identity import identity_body
 from agent.inspection import Found, on_card, reader_id, usable
-from agent.journal import GIVEN, Entry, Journal
+from agent.journal import GIVEN, PERSON, Entry, Journal
 from agent.limits import Limits
-from agent.monitor import Monitor, Offer, Stay, stay_of
+from agent.monitor import Monitor, Offer, Stay, Unchanged, stay_of
 from agent.origins import Grant, Stored, end
 from agent.originstore import OriginsRefused, OriginStore, today
 from agent.policyfile import PolicyFile
 from agent.protocol import AuthenticateRequest, IdentityRequest
-from agent.questions import Questions
+from agent.questions import SCREEN_MISSING, Questions, ReadersChanged
 from agent.readers import Readers, card_state
 from agent.reading import LoginCertificates, LoginReady, Progress
 from agent.settings import Settings
@@ -54,6 +55,7 @@ from agent.ui import (
     Login,
     Outcome,
     Permission,
+    ScreenMissing,
     Unavailable,
     UserInterface,
     Values,
@@ -92,7 +94,8 @@ _NOT_ASKED = (
 class _Attempt:
     """One request that may ask the person; `data` are names of what it is after.
 
-    `program` connected, where it is no known browser.
+    `program` connected, where it is no known browser. At a counter `whose` card it is
+    about, and in which `turn` the card was found.
     """
 
     origin: str
@@ -101,6 +104,9 @@ class _Attempt:
     program: str | None = None
     asked: bool = False
     virtual: bool = False
+    whose: Whose | None = None
+    turn: int = 0
+    stay: Stay | None = None
 
 
 @dataclass
@@ -155,6 +161,8 @@ class AgentService:
         self._watchers: list[Callable[[Outcome | None], None]] = []
         #: How many operations are under way.
         self.working = 0
+        self._desk = Desk(settings, self._policy.now, alone=source.virtual)
+        self._turns = Turns(self.next_person, on=settings.counter)
 
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
@@ -177,12 +185,14 @@ class AgentService:
             self._monitor,
             self._reservations,
             test_cards=self.settings.test_cards,
+            part=self._desk.part,
         )
         self.attendance = Attendance(
             host.clock,
             time.monotonic,
             self._monitor.forget_all,
             self._reservations.idle,
+            self._end_turn,
         )
         self._questions = Questions(
             self._monitor,
@@ -198,6 +208,7 @@ class AgentService:
             self._reservations,
             self._known,
             lambda: bool(self._audience),
+            lambda stay: self._desk.citizens(self._monitor.states, stay.reader),
         )
         self._monitor.start()
 
@@ -213,6 +224,14 @@ class AgentService:
     async def still(self) -> None:
         """Return when no card is being used, whatever question is open."""
         await self._reservations.still()
+
+    def next_person(self) -> None:
+        """End what is open, and at a counter forget who was here."""
+        self.attendance.leave()
+
+    def people_served(self) -> int:
+        """Return how many people were served today at this counter; OSError. Blocks."""
+        return self._journal.people()
 
     def dismiss(self) -> None:
         """Send the pages away that listen: the agent ends."""
@@ -286,6 +305,7 @@ class AgentService:
         if not await self._allowed(origin):
             return body | {"origin": "ask"}
         found = await self._readers.found_or_empty()
+        self._turns.remember()
         self._ahead.begin()
         self._ui.warm()
         return body | {
@@ -303,8 +323,15 @@ class AgentService:
         if not await self._allowed(origin):
             raise Problem("user-denied", _NOT_ASKED)
         found = await self._readers.look_into_all()
+        self._turns.remember()
         self._ahead.begin()
-        return {"readers": [reader.to_json(self._salt) for reader in found]}
+        listed = [reader.to_json(self._salt) for reader in found]
+        if self._desk.on:  # the clerk's card is not touched for it
+            clerks = self._desk.part(await self._readers.states(), Whose.CLERK)
+            listed = [reader | {"whose": "citizen"} for reader in listed]
+            for state in clerks:
+                listed.append(Found(state).to_json(self._salt) | {"whose": "clerk"})
+        return {"readers": listed}
 
     def may_use_http(self, origin: str) -> bool:
         """Tell whether a page of this machine may ask without HTTPS."""
@@ -314,17 +341,24 @@ class AgentService:
 
     def _denied(self, origin: str) -> bool:
         """Tell whether the administrator's policy refuses the origin, or this mode."""
-        forbidden = self.settings.counter and not self._policy.now().counter_mode
+        policy, counter = self._policy.now(), self.settings.counter
+        # One that was started before it became a counter's remembers people.
+        forbidden = not policy.counter_mode if counter else policy.counter
         return forbidden or self._grants.denied(origin)
 
     def _want_not_denied(self, origin: str) -> None:
         if self._denied(origin):
             raise Problem("policy-denied")
 
-    def _marks(self, origin: str) -> tuple[str, ...]:
-        """Return what every question has to show of this run (safety rule 22)."""
+    def _marks(self, attempt: _Attempt) -> tuple[str, ...]:
+        """Return what every question has to show of this run (safety rule 22).
+
+        At a counter that is also whose card it is about.
+        """
+        named = self._grants.named(attempt.origin)
         marks = ["developer-run"] if self.settings.developer else []
-        return (*marks, *(["named-origin"] if self._grants.named(origin) else []))
+        marks += ["named-origin"] if named else []
+        return (*marks, *([attempt.whose.value] if attempt.whose is not None else []))
 
     async def _allowed(self, origin: str) -> bool:
         self._called(origin)
@@ -411,7 +445,7 @@ class AgentService:
             photo if "photo" in include else None,
             operation.lang,
             self._readers.is_virtual(operation.found),
-            self._marks(operation.origin),
+            self._marks(operation.attempt),
             operation.program,
         )
         if not await self._pose(operation, operation.ask.values(values)):
@@ -430,7 +464,7 @@ class AgentService:
             request.include,
             operation.lang,
             self._readers.is_virtual(operation.found),
-            self._marks(operation.origin),
+            self._marks(operation.attempt),
             operation.program,
         )
         try:
@@ -445,7 +479,7 @@ class AgentService:
         None where nothing was asked. Who refuses the values has allowed nothing.
         """
         origin = operation.origin
-        self._grants.allow_once(origin, operation.stay)
+        self._allow_once(operation)
         if given is not None:
             self._limits.agreed(origin)
         if given is Permission.ALWAYS:
@@ -464,7 +498,7 @@ class AgentService:
             request.purpose,
             operation.lang,
             self._readers.is_virtual(operation.found),
-            self._marks(origin),
+            self._marks(operation.attempt),
             lasting,
             operation.program,
         )
@@ -512,6 +546,9 @@ class AgentService:
             if ready.certificates is not None:
                 self._monitor.hold(operation.stay, ready.certificates)
                 _check_validity(ready.certificates.holder)
+            typed_here = ready.entry is not PinEntry.READER
+            if typed_here and self._policy.now().require_pin_pad:
+                raise Problem("policy-denied", sentence="pin-pad-required")
             tries = self._tries(operation.stay, ready.status.tries_left)
             if tries == 0:
                 raise Problem("pin-blocked")
@@ -519,7 +556,7 @@ class AgentService:
             signed = await self._sign(operation, algorithm, digest, ready, tries)
             signature, certificates = signed
             _check_validity(certificates.holder)
-            self._grants.allow_once(origin, operation.stay)
+            self._allow_once(operation)
             return token.build(
                 certificates.holder,
                 certificates.issuer,
@@ -570,7 +607,10 @@ class AgentService:
                 raise error
             code, reason = error.code, error.title(operation.lang)
         told = self._outcome(operation.attempt, code, reason, operation.lang)
-        operation.ask.ended(told)
+        if self._past(operation.attempt):
+            self._ui.forget()
+        else:
+            operation.ask.ended(told)
 
     def _signing(
         self,
@@ -654,7 +694,7 @@ class AgentService:
             tries,
             operation.lang,
             self._readers.is_virtual(operation.found),
-            self._marks(origin),
+            self._marks(operation.attempt),
             operation.program,
             wrong,
             _expires_soon(ready.certificates),
@@ -714,7 +754,8 @@ class AgentService:
     ) -> None:
         """Tell the pages; one whose consent goes with the card hears that it went."""
         self._tell()
-        kinds = changes(before, after)
+        own_before, own_after = self._desk.part(before), self._desk.part(after)
+        kinds = changes(own_before, own_after)
         for listener in self._audience:
             if not self._grants.allowed(listener.origin):
                 listener.end("consent-ended")
@@ -725,7 +766,10 @@ class AgentService:
             else:
                 listener.tell_of(kind for kind in kinds if kind.endswith("-removed"))
                 listener.end("consent-ended")
+        if self._desk.on and "card-removed" in kinds:
+            self._end_turn()
         if self._audience and "card-inserted" in kinds:
+            self._turns.remember()
             self._ahead.look_first()
 
     def _reporter(
@@ -778,13 +822,14 @@ class AgentService:
                 self.attendance.extend(limits[0], self.settings.dialog_seconds)
             return given
 
-        async with (
-            self._ui.conversation(more_time, self.settings.dialog_seconds) as ask,
-            self._recorded(attempt, ask, lang),
-            self._limited(limits),
-            self._card_of(attempt, ask, reader, lang, patient=patient) as operation,
-        ):
-            yield operation
+        with self._turns.busy():
+            async with (
+                self._ui.conversation(more_time, self.settings.dialog_seconds) as ask,
+                self._recorded(attempt, ask, lang),
+                self._limited(limits),
+                self._card_of(attempt, ask, reader, lang, patient=patient) as operation,
+            ):
+                yield operation
 
     @asynccontextmanager
     async def _limited(self, limits: list[asyncio.Timeout]) -> AsyncIterator[None]:
@@ -811,6 +856,7 @@ class AgentService:
         async with self._reservations.reserve(name, patient=patient) as reservation:
             stay = stay_of(found)
             assert found.card is not None  # only such readers are chosen
+            attempt.stay = stay
             attempt.virtual = self._readers.is_virtual(found)
             with self._anew_when_changed(stay), _unblocking(found.card):
                 yield _Operation(
@@ -853,10 +899,13 @@ class AgentService:
                     attempt.program,
                 )
                 await self._record(entry)
+            stay = attempt.stay if attempt.whose is Whose.CITIZEN else None
+            if outcome == GIVEN and stay is not None and self._turns.served(stay):
+                await self._record(Entry("", PERSON, (), GIVEN))
             told = self._outcome(attempt, outcome, end.title(lang), lang)
             if outcome == GIVEN or attempt.asked:
                 self._tell(told)
-            if attempt.asked and outcome != "cancelled":
+            if attempt.asked and outcome != "cancelled" and not self._past(attempt):
                 ask.ended(told)
 
     def _outcome(self, attempt: _Attempt, code: str, reason: str, lang: str) -> Outcome:
@@ -868,7 +917,7 @@ class AgentService:
             attempt.data,
             lang,
             attempt.virtual,
-            self._marks(attempt.origin),
+            self._marks(attempt),
             attempt.program,
         )
 
@@ -907,7 +956,7 @@ class AgentService:
             names,
             lang,
             all(tests),
-            self._marks(origin),
+            self._marks(attempt),
             tests,
             attempt.program,
         )
@@ -924,8 +973,12 @@ class AgentService:
         """
         while True:
             states = await self._readers.states()
+            if self._desk.unnamed(states):
+                await self._name_readers(attempt, ask, states, lang)
+                continue
+            self._desk_for(attempt, ask, states, reader)
             try:
-                return states, await self._usable(states, reader)
+                return states, await self._usable(attempt, states, reader)
             except Problem as problem:
                 if not ask.patient or problem.code not in _MENDED_BY_A_CARD:
                     raise
@@ -934,8 +987,9 @@ class AgentService:
                     problem.code,
                     lang,
                     self._source.virtual,
-                    self._marks(attempt.origin),
+                    self._marks(attempt),
                     attempt.program,
+                    attempt.whose and self._desk.missing(states, attempt.whose),
                 )
                 attempt.asked = True
                 try:
@@ -949,12 +1003,19 @@ class AgentService:
                     raise Problem("no-card") if left else problem from None
 
     async def _usable(
-        self, states: tuple[ReaderState, ...], reader: str | None
+        self, attempt: _Attempt, states: tuple[ReaderState, ...], reader: str | None
     ) -> list[Found]:
         """Look into the readers; a Problem where no card can be used."""
+        whose = attempt.whose
+        if whose and (name := self._desk.missing(states, whose)) is not None:
+            known = self._grants.lasting(attempt.origin)  # who may know what is here
+            sentence = f"{whose.value}-reader-missing"
+            named = name if known else None
+            raise Problem("no-reader", sentence=sentence, reader=named)
+        states = self._desk.part(states, whose)
         if reader is not None:
             states = tuple(
-                state for state in states if reader_id(state.name, self._salt) == reader
+                state for state in states if self._reader_id(state.name) == reader
             )
         if not states:
             raise Problem("no-reader")
@@ -963,6 +1024,79 @@ class AgentService:
             raise Problem("no-card")
         found = [await self._readers.look(state) for state in filled]
         return as_problem(partial(usable, found))
+
+    # --- at a counter ----------------------------------------------------------------
+
+    def _end_turn(self) -> None:
+        """Forget who was here: nothing of them is kept, shown or told of any more."""
+        if not self._desk.on:
+            return
+        self._turns.end()
+        self._grants.end_once()
+        self._ahead.end_turn(self._monitor.states)
+        self._monitor.forget_all()
+        self._known.forget_cards()
+        self._audience.end("next-person")
+        self._ui.forget()
+
+    def _past(self, attempt: _Attempt) -> bool:
+        """Tell whether an attempt was of a citizen whose turn is over."""
+        return attempt.whose is Whose.CITIZEN and attempt.turn != self._turns.number
+
+    def _allow_once(self, operation: _Operation) -> None:
+        """Remember a "this once"; of the clerk's own login nothing follows."""
+        attempt = operation.attempt
+        if attempt.whose is not Whose.CLERK and not self._past(attempt):
+            self._grants.allow_once(attempt.origin, operation.stay)
+
+    def _desk_for(
+        self,
+        attempt: _Attempt,
+        ask: Conversation,
+        states: tuple[ReaderState, ...],
+        reader: str | None,
+    ) -> None:
+        """Find out whose card a request is about, and where that person is asked."""
+        attempt.turn = self._turns.number
+        attempt.whose = self._desk.whose(states, reader, self._reader_id)
+        self._desk.want_permitted(attempt.whose, attempt.call)
+        try:
+            if (screen := self._desk.screen(attempt.whose)) is not None:
+                ask.show_on(screen)
+        except ScreenMissing:
+            raise Problem("policy-denied", sentence=SCREEN_MISSING) from None
+
+    async def _name_readers(
+        self,
+        attempt: _Attempt,
+        ask: Conversation,
+        states: tuple[ReaderState, ...],
+        lang: str,
+    ) -> None:
+        """Have the person say, once, which reader is whose; returns when one comes."""
+
+        async def choose(options: tuple[str, ...], naming: str) -> int:
+            marks, program = self._marks(attempt), attempt.program
+            question = Choice(
+                attempt.origin,
+                options,
+                lang,
+                self._source.virtual,
+                marks,
+                program=program,
+                naming=naming,
+            )
+            attempt.asked = True
+            asking = ask.choose(question)
+            return await self._questions.pose(attempt.origin, Unchanged(states), asking)
+
+        nobody = text("counter-no-clerk-reader", lang)
+        with contextlib.suppress(ReadersChanged):
+            names = await self._desk.ask_names(states, choose, nobody)
+            await asyncio.to_thread(self._desk.keep, names)
+
+    def _reader_id(self, name: str) -> str:
+        return reader_id(name, self._salt)
 
     async def _on_card(
         self,

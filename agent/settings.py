@@ -15,9 +15,10 @@ class Settings:
     `allowed_origins` come from --allow-origin; `documents` serves openapi.json and
     client.js; `test_cards` lets virtual cards alone be used: of any other one neither
     data nor PIN are asked; `counter`: a desk where many people's cards are read, so
-    that nothing is remembered of anybody; `data_dir` is where the agent keeps what
-    outlives it (None: nowhere). A question stays open for `dialog_seconds`, a whole
-    request for `operation_seconds`, unless the person asks for more time.
+    that nothing is remembered of anybody, and the names that the command line has for
+    the citizens' reader there and for the clerk's own; `data_dir` is where the agent
+    keeps what outlives it (None: nowhere). A question stays open for `dialog_seconds`,
+    a whole request for `operation_seconds`, unless the person asks for more time.
     """
 
     lang: str = "en"
@@ -26,6 +27,8 @@ class Settings:
     demo: bool = False
     test_cards: bool = False
     counter: bool = False
+    citizen_reader: str | None = None
+    clerk_reader: str | None = None
     data_dir: Path | None = None
     version: str = __version__
     dialog_seconds: float = 120.0

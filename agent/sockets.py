@@ -23,6 +23,7 @@ _CODES = {
     "consent-ended": WSCloseCode.POLICY_VIOLATION,
     "crowded": WSCloseCode.TRY_AGAIN_LATER,
     "idle": WSCloseCode.OK,
+    "next-person": WSCloseCode.OK,
     "slow": WSCloseCode.TRY_AGAIN_LATER,
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 from agent.commands import Failure, answer, data_dir, say
 from agent.commands.reasons import Located
 from agent.errors import STATUS
-from agent.journal import FILE, GIVEN, Contents, Journal
+from agent.journal import FILE, GIVEN, PERSON, Contents, Journal
 from agent.texts import text
 from agent.words import one_line, origin_line
 
@@ -63,6 +63,9 @@ def _line(entry: dict[str, Any], lang: str) -> str:
     words = text("journal-given", lang) if outcome == GIVEN else one_line(outcome)
     if outcome in STATUS:
         words = text("journal-refused", lang, code=outcome)
+    if "day" in entry and entry["call"] == PERSON:
+        words = text("journal-people", lang, count=entry["count"])
+        return f"{entry['day']}  {words}"
     if "day" in entry:
         return f"{entry['day']}  {call}  {words}  x {entry['count']}"
     data = ", ".join(_word("shared", name, _DATA, lang) for name in entry["data"])

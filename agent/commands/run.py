@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from agent import tls
-from agent.commands import Failure, announce, card_source, data_dir, say
+from agent.commands import Failure, Usage, announce, card_source, data_dir, say
 from agent.commands.menu import Menu, with_tray
 from agent.commands.origins import origin, policy_fault
 from agent.commands.reasons import Located
@@ -27,6 +27,7 @@ from agent.instance import (
     tell,
 )
 from agent.known import KnownOnDisk
+from agent.policy import Policy
 from agent.policyfile import PolicyFile
 from agent.settings import Settings
 from agent.texts import text
@@ -42,7 +43,9 @@ _SERVE_SECONDS = 10.0
 def main(options: argparse.Namespace) -> int:
     """Run the agent; one that runs already is only asked to show itself."""
     options.allow_origin = [origin(url) for url in options.allow_origin]
-    _want_permitted(options)
+    policy = _want_permitted(options)
+    options.counter = options.mode == "counter" or policy.counter
+    _want_counter(options)
     folder = data_dir(options.data_dir)
     source = card_source(options.card)
     try:
@@ -57,12 +60,12 @@ def main(options: argparse.Namespace) -> int:
         instance.close()
 
 
-def _want_permitted(options: argparse.Namespace) -> None:
+def _want_permitted(options: argparse.Namespace) -> Policy:
     """Say where the policy cannot be used; Failure for what it forbids."""
     file = PolicyFile()
     if (fault := policy_fault(options.lang, file)) is not None:
         say(fault)
-        return  # every site is refused, whatever the options are
+        return file.now()  # every site is refused, whatever the options are
     policy = file.now()
     for option, used, permitted in (
         ("--developer", options.developer, policy.developer),
@@ -71,6 +74,20 @@ def _want_permitted(options: argparse.Namespace) -> None:
     ):
         if used and not permitted:
             raise Failure("cli-forbidden", option=option)
+    return policy
+
+
+def _want_counter(options: argparse.Namespace) -> None:
+    """Refuse names of a counter's readers elsewhere, or one name twice; Usage."""
+    named = {
+        "--citizen-reader": options.citizen_reader,
+        "--clerk-reader": options.clerk_reader,
+    }
+    for option, name in named.items():
+        if name is not None and not options.counter:
+            raise Usage("cli-counter-only", option=option)
+    if options.citizen_reader == options.clerk_reader is not None:
+        raise Usage("cli-one-reader")
 
 
 def _already_running(options: argparse.Namespace) -> int:
@@ -98,7 +115,9 @@ async def _run(
         lang=options.lang,
         allowed_origins=frozenset(options.allow_origin),
         developer=options.developer,
-        counter=options.mode == "counter",
+        counter=options.counter,
+        citizen_reader=options.citizen_reader,
+        clerk_reader=options.clerk_reader,
         data_dir=data_dir(options.data_dir),
     )
     ui = user_interface(options.ui, options.lang)

@@ -25,6 +25,10 @@ class Unavailable(Exception):
     """No question can be shown here, so nobody can be asked."""
 
 
+class ScreenMissing(Exception):
+    """The screen is not there on which the question has to be shown."""
+
+
 class Permission(enum.Enum):
     """What a person answers to a site that asks for data."""
 
@@ -99,6 +103,7 @@ class Choice:
     """Which of several readers; `options` are their names.
 
     `virtual` says that all of them hold test cards, `test_cards` which ones do.
+    `naming` is "citizen" or "clerk" where a counter is told once whose reader is whose.
     """
 
     site: str
@@ -108,11 +113,15 @@ class Choice:
     marks: tuple[str, ...] = ()
     test_cards: tuple[bool, ...] = ()
     program: str | None = None
+    naming: str | None = None
 
 
 @dataclass(frozen=True)
 class Awaited:
-    """A card that can be used is wanted; `reason` is the code of what is in the way."""
+    """A card that can be used is wanted; `reason` is the code of what is in the way.
+
+    `reader` is a reader that is missing, where only that one will do.
+    """
 
     site: str
     reason: str
@@ -120,6 +129,7 @@ class Awaited:
     virtual: bool
     marks: tuple[str, ...] = ()
     program: str | None = None
+    reader: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,12 @@ class Conversation(Protocol):
     #: True where a person may mend things in the middle: put a card in, look at the
     #: values before they leave, type a PIN again. Else each of these ends the request.
     patient: bool
+
+    def show_on(self, screen: int | str) -> None:
+        """Show what follows on a screen, by number from 1 or by name; ScreenMissing.
+
+        Each question, too, raises ScreenMissing where the screen is not there.
+        """
 
     async def consent(self, question: Consent) -> Permission:
         """Return what the person allows; ALWAYS only where `lasting` is set."""
@@ -220,6 +236,9 @@ class UserInterface(Protocol):
     def warm(self) -> None:
         """Get ready for a question that may come soon."""
 
+    def forget(self) -> None:
+        """Close what tells how a request ended: the next person's turn begins."""
+
     def close(self) -> None:
         """Close what is open: the agent ends."""
 
@@ -239,8 +258,15 @@ class AskedAtOnce:
     def warm(self) -> None:
         """Be ready anyhow."""
 
+    def forget(self) -> None:
+        """Leave nothing open anyhow."""
+
     def close(self) -> None:
         """Leave nothing open anyhow."""
+
+    def show_on(self, screen: int | str) -> None:
+        """Be on no screen that could be chosen."""
+        raise ScreenMissing
 
     async def awaited(self, question: Awaited) -> None:
         """Not asked here."""

@@ -28,6 +28,7 @@ from agent.ui import (
     Outcome,
     Permission,
     PinChange,
+    ScreenMissing,
     Unavailable,
     Values,
 )
@@ -111,6 +112,10 @@ class DesktopInterface:
         for talk in self._talks:
             talk.come_forward()
 
+    def forget(self) -> None:
+        """Close the window that tells how a request ended."""
+        self._dismiss()
+
     def close(self) -> None:
         """End what is open."""
         self._cool()
@@ -168,6 +173,7 @@ class DesktopConversation:
         self._seconds = seconds
         self._process: WindowProcess | None = None
         self._number = 0
+        self._screen: int | str | None = None
         self._told = False
         self._signing = False
         self._left = False
@@ -187,6 +193,10 @@ class DesktopConversation:
             return None
         process.leave()
         return process
+
+    def show_on(self, screen: int | str) -> None:
+        """Show what follows on this screen; each question looks whether it is there."""
+        self._screen = screen
 
     async def consent(self, question: Consent) -> Permission:
         """Ask for consent to exactly these data."""
@@ -305,7 +315,8 @@ class DesktopConversation:
             for field in dataclasses.fields(question)
         }
         asked = {"ask": kind, "id": self._number, "question": members | more}
-        self._process.send(asked | {"seconds": self._seconds})
+        asked |= {"screen": self._screen, "seconds": self._seconds}
+        self._process.send(asked)
         lang = question.lang
         async with contextlib.AsyncExitStack() as self._notice:
             try:
@@ -316,7 +327,7 @@ class DesktopConversation:
                 raise
 
     async def _received(self, lang: str) -> Message | Pin:
-        """Return the answer to the question that is open; Cancelled.
+        """Return the answer to the question that is open; Cancelled, ScreenMissing.
 
         A PIN wipes itself where the request is cancelled before anybody takes it.
         """
@@ -336,6 +347,8 @@ class DesktopConversation:
                 self._process.send({"time": seconds})
             elif received.get("answer") == self._number:
                 return received
+            elif received.get("no-screen") == self._number:
+                raise ScreenMissing
             elif received.get("closed") == self._number:
                 break
         raise Cancelled

@@ -218,7 +218,7 @@ class TerminalInterface(AskedAtOnce):
             )
         )
         words = text(
-            "choose",
+            f"choose-{question.naming}" if question.naming else "choose",
             question.lang,
             virtual=_virtual(question),
             site=site_name(question.site),

@@ -42,6 +42,9 @@ class KnownCertificates(Protocol):
         Those of a root are proven by it if it was learned before them.
         """
 
+    def forget_cards(self) -> None:
+        """Forget what was learned for one card alone, and for which."""
+
 
 class InMemory:
     """Remembers for as long as it lives; at most `limit` of each kind and card.
@@ -75,6 +78,10 @@ class InMemory:
         self._unproven[whose] = self._first(certificate, known)
         if len(self._unproven) > self._limit * len(ISSUERS):
             del self._unproven[next(iter(self._unproven))]
+
+    def forget_cards(self) -> None:
+        """Forget what no pinned root proves, and the hashes of chip serials with it."""
+        self._unproven.clear()
 
     def _learn_proven(self, ef: EF, certificate: bytes) -> bool:
         """Remember what a pinned root proves; tell whether it does."""

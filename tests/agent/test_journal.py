@@ -135,6 +135,7 @@ async def test_counter_mode_writes_counts_alone(tmp_path: Path) -> None:
         {"day": today, "call": call, "outcome": outcome, "count": count}
         for call, outcome, count in (
             ("identity", "given", 3),
+            ("person", "given", 1),
             ("authenticate", "given", 1),
             ("authenticate", "pin-incorrect", 1),
         )

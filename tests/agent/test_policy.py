@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agent import host, policy, sockets
@@ -95,6 +95,17 @@ VALID = jsonschema_rs.validator_for(SCHEMA)
         ),
         ('{"allow": ["http://a.example"]}', "/allow/0", 1, "origin-http"),
         ('{"allow": ["https://*.example"]}', "/allow/0", 1, "origin-name"),
+        ('{"mode": "desk"}', "/mode", 1, "no-mode"),
+        ('{"citizenReader": ""}', "/citizenReader", 1, "no-reader"),
+        ('{"clerkReader": 1}', "/clerkReader", 1, "no-reader"),
+        (
+            '{"citizenReader": "a",\n "clerkReader": "a"}',
+            "/clerkReader",
+            2,
+            "one-reader",
+        ),
+        ('{"citizenScreen": 0}', "/citizenScreen", 1, "no-screen"),
+        ('{"citizenScreen": true}', "/citizenScreen", 1, "no-screen"),
         ('{"pinned": NaN}', None, 0, "no-json"),
         ("[" * 100_000, None, 0, "no-json"),
     ],
@@ -122,7 +133,7 @@ def test_the_schema_is_one_and_describes_every_member() -> None:
     """As code and as schema, a member is the same thing with the same default."""
     jsonschema_rs.meta.validate(SCHEMA)
     members = SCHEMA["properties"]
-    assert set(members) == {*policy._FLAGS, *policy._LISTS}
+    assert set(members) == {*policy._FLAGS, *policy._LISTS, *policy._OTHERS}
     for name, field in policy._FLAGS.items():
         assert members[name]["default"] is getattr(Policy(), field)
 
@@ -131,6 +142,7 @@ _VALUES = st.one_of(
     st.booleans(),
     st.none(),
     st.integers(),
+    st.sampled_from(["counter", "", " ", "Reader 0", "HDMI-1", "x" * 257]),
     st.lists(
         st.sampled_from(
             ["https://a.example", "http://localhost:1", "http://a.example", "x", 1, ""]
@@ -142,11 +154,15 @@ _VALUES = st.one_of(
 
 @given(
     st.dictionaries(
-        st.sampled_from([*policy._FLAGS, *policy._LISTS, "other"]), _VALUES, max_size=4
+        st.sampled_from([*policy._FLAGS, *policy._LISTS, *policy._OTHERS, "other"]),
+        _VALUES,
+        max_size=4,
     )
 )
 def test_code_and_schema_agree(content: dict[str, Any]) -> None:
     """What one refuses of these the other refuses too."""
+    # Beyond a schema: that the two readers are different ones.
+    assume("citizenReader" not in content or "clerkReader" not in content)
     try:
         policy.parse(json.dumps(content).encode())
         accepted = True

@@ -26,9 +26,13 @@ _HEADINGS = {
 def awaited(question: Message) -> Page:
     """Ask for a card that can be used."""
     reason = question["reason"]
-    page = Page(question, f"window-awaited-{reason}")
+    named = question["reader"] is not None
+    page = Page(question, f"window-awaited-{'reader' if named else reason}")
     page.site()
-    page.say(f"window-awaited-{reason}-do")
+    if named:
+        page.say("window-awaited-reader-do", reader=quoted(question["reader"]))
+    else:
+        page.say(f"window-awaited-{reason}-do")
     page.say("window-awaited-goes-on")
     page.cancel()
     return page
@@ -36,7 +40,8 @@ def awaited(question: Message) -> Page:
 
 def choose(question: Message) -> Page:
     """Ask which of several readers."""
-    page = Page(question, "window-choose")
+    naming = question["naming"]
+    page = Page(question, f"window-choose-{naming}" if naming else "window-choose")
     page.site()
     tests = question["test_cards"] or [False] * len(question["options"])
     buttons = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QTimer
+from PySide6.QtGui import QGuiApplication, QScreen
 from PySide6.QtWidgets import QApplication
 
 from agent.ui.frames import Message
@@ -17,6 +18,8 @@ from agent.ui.windows.window import Window
 _ENDED_SECONDS = 30
 #: Within which a window is before the person, unless the desktop keeps it behind.
 _FRONT_MILLISECONDS = 1500
+#: Within which it is on the screen that was asked for.
+_PLACED_MILLISECONDS = 700
 
 _PAGES: dict[str, Callable[[Message], Page]] = {
     "consent": consent.consent,
@@ -37,6 +40,14 @@ _PAGES: dict[str, Callable[[Message], Page]] = {
 _LASTING = ("info", "pick", "menu")
 
 
+def find_screen(wanted: int | str) -> QScreen | None:
+    """Return a screen by its number from 1, the main one first, or by its name."""
+    screens = QGuiApplication.screens()
+    if isinstance(wanted, int):
+        return screens[wanted - 1] if wanted <= len(screens) else None
+    return next((screen for screen in screens if screen.name() == wanted), None)
+
+
 class Desk(QObject):
     """Shows what the agent sends, and sends what the person answers."""
 
@@ -50,6 +61,9 @@ class Desk(QObject):
         #: True once the window may be closed without an answer being missed.
         self._over = False
         self._question: Message | None = None
+        #: Where questions have to be shown: a number from 1, a name, None for anywhere.
+        self._screen: int | str | None = None
+        app.screenRemoved.connect(self._want_on_screen)
         self._pipe.received.connect(self._received)
         self._pipe.ended.connect(self._pipe_ended)
         self._window.closed.connect(self._closed)
@@ -63,9 +77,11 @@ class Desk(QObject):
 
     def _received(self, message: Message) -> None:
         if "ask" in message:
-            self._ask(message["ask"], message["id"], message["question"])
-            if message["ask"] not in _LASTING:
-                self._window.restart(message["seconds"])
+            self._screen = message.get("screen")
+            if self._place(message["id"]):
+                self._ask(message["ask"], message["id"], message["question"])
+                if message["ask"] not in _LASTING:
+                    self._window.restart(message["seconds"])
         elif "over" in message:
             self._wait()
         elif "work" in message:
@@ -92,6 +108,28 @@ class Desk(QObject):
         else:
             self._put(kind, question)
 
+    # --- the citizen's screen ---------------------------------------------------------
+
+    def _place(self, number: int) -> bool:
+        """Have a question shown on the screen that was asked for; say if it is gone."""
+        screen = None if self._screen is None else find_screen(self._screen)
+        if self._screen is not None and screen is None:
+            self._open = None
+            self._window.hide()
+            self._pipe.send({"no-screen": number})
+            return False
+        self._window.place_on(screen)
+        return True
+
+    def _want_on_screen(self) -> None:
+        """Ask nothing where the screen went, or the desktop chose another one."""
+        if self._open is None or self._screen is None:
+            return
+        if self._window.screen() is not find_screen(self._screen):
+            number, self._open = self._open, None
+            self._window.hide()
+            self._pipe.send({"no-screen": number})
+
     def _agree(self, kind: str, question: Message) -> None:
         self._agreed = True
         self._put(kind, question)
@@ -106,6 +144,8 @@ class Desk(QObject):
         page.closed.connect(self._window.close)
         self._window.show_page(page, timed=timed)
         QTimer.singleShot(_FRONT_MILLISECONDS, self._want_seen)
+        # Before anything can be allowed (the guard's second).
+        QTimer.singleShot(_PLACED_MILLISECONDS, self._want_on_screen)
 
     def _answered(self, value: object) -> None:
         if self._open is not None:

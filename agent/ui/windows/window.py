@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QLocale, QRect, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QKeyEvent,
+    QScreen,
 )
 from PySide6.QtWidgets import (
     QFrame,
@@ -110,6 +111,11 @@ class Window(QWidget):
         if first is self:  # no control takes the focus, so nothing would be read
             announce(self, page.spoken)
         self.come_forward("")
+
+    def place_on(self, screen: QScreen | None) -> None:
+        """Show what follows on a screen; None: where the window is, or where it may."""
+        if screen is not None:
+            self.setScreen(screen)
 
     def come_forward(self, activation: str) -> None:
         """Come before other windows; Wayland wants the token of a person's click."""
