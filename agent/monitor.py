@@ -161,11 +161,6 @@ class Monitor:
         """Return the readers as they were at the last change, none before the first."""
         return self._states or ()
 
-    @property
-    def states(self) -> tuple[ReaderState, ...]:
-        """The readers as they were told of last."""
-        return self._states or ()
-
     async def over(self, watched: Watched) -> str:
         """Wait until the card is gone, or the choice is over; return the code."""
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()

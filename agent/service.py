@@ -208,7 +208,7 @@ class AgentService:
             self._reservations,
             self._known,
             lambda: bool(self._audience),
-            lambda stay: self._desk.citizens(self._monitor.states, stay.reader),
+            lambda stay: self._desk.citizens(self._monitor.states(), stay.reader),
         )
         self._monitor.start()
 
@@ -1033,7 +1033,7 @@ class AgentService:
             return
         self._turns.end()
         self._grants.end_once()
-        self._ahead.end_turn(self._monitor.states)
+        self._ahead.end_turn(self._monitor.states())
         self._monitor.forget_all()
         self._known.forget_cards()
         self._audience.end("next-person")

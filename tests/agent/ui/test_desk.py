@@ -54,6 +54,7 @@ def test_a_login_is_agreed_to_before_the_pin_whatever_was_asked_before(
 ) -> None:
     """The page says that name and national number go; then only is there a field."""
     members = {"reason": "no-card", "options": ["A"], "test_cards": [False]}
+    members |= {"reader": None, "naming": None}
     _ask(desk, before, **members)
     desk._received({"over": 1})
     assert _ask(desk, "pin") == text("window-login", "en")
