@@ -77,7 +77,7 @@ class Desk(QObject):
 
     def _received(self, message: Message) -> None:
         if "ask" in message:
-            self._screen = message.get("screen")
+            self._screen = message["screen"]
             if self._place(message["id"]):
                 self._ask(message["ask"], message["id"], message["question"])
                 if message["ask"] not in _LASTING:

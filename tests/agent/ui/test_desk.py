@@ -41,7 +41,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 def _ask(desk: Desk, kind: str, **members: Any) -> str:
     """Put a question and return the heading of what is shown."""
-    asked = {"ask": kind, "id": 1, "seconds": 120.0}
+    asked = {"ask": kind, "id": 1, "seconds": 120.0, "screen": None}
     desk._received(asked | {"question": QUESTION | members})
     page = desk._window.page
     assert page is not None
