@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.bench import idle
 from tests.bench.clients import Bench
 from tests.bench.counts import HEAD, Cost, ratio, row
 from tests.bench.program import Agent
@@ -51,6 +52,8 @@ def main() -> int:
                 bench = Bench(service, card, Path(folder))
                 say(f"card: {persona}, applet {card.profile.applet}\n")
                 tables(bench)
+    for line in idle.measured():
+        say(line)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -35,3 +36,5 @@ def test_the_benchmark_runs(pcscd: Pcscd) -> None:
         "in a crowd",
     ):
         assert result.stdout.count(line) == 2
+    assert re.search(r"idle agent: \d+ MiB.*wake-ups", result.stdout)
+    assert re.search(r"idle its tray: \d+ MiB.*wake-ups", result.stdout)
