@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from asn1crypto import crl, ocsp
 from asn1crypto import x509 as asn1
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from pyhanko_certvalidator.authority import Authority
 from pyhanko_certvalidator.errors import (
     CRLFetchError,
@@ -41,6 +40,7 @@ from pyhanko_certvalidator.util import get_ocsp_urls, get_relevant_crl_dps
 
 from agent.relyingparty.errors import (
     CertificateRevoked,
+    RelyingPartyError,
     RevocationStale,
     RevocationUnavailable,
     RevocationUnknown,
@@ -113,7 +113,9 @@ class OnlineRevocation:
         except (ValidationError, OCSPValidationError, CRLValidationError):
             # Their texts name the holder.
             raise RevocationUnavailable(asking.notes()) from None
-        except (ValueError, TypeError, KeyError, UnsupportedAlgorithm):
+        except RelyingPartyError:
+            raise
+        except Exception:  # what a stranger's bytes make of the library: AttributeError
             raise RevocationUnavailable("an answer that cannot be read") from None
         self._cache.keep(asking.fetched, moment)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -311,6 +312,46 @@ def test_who_answers_too_slowly_is_hung_up_on(services: Services) -> None:
     services.instead["/ocsp/ca"] = drip_until_gone
     log_in(services, checker(services, timeout=0.5))
     assert gone.wait(10)
+
+
+class Changed:
+    """A portal's own fetcher, on a line where somebody changes what the CA says."""
+
+    def __init__(self, services: Services, change: Callable[[bytes], bytes]) -> None:
+        self._inner = rp.HttpFetcher([services.name], allow_private=True)
+        self._change = change
+
+    def fetch(self, url: str, *, limit: int, request: bytes | None = None) -> bytes:
+        body = self._inner.fetch(url, limit=limit, request=request)
+        return self._change(body) if url.endswith("/ca") else body
+
+
+def test_an_answer_with_a_hash_that_nobody_knows_is_refused() -> None:
+    """The library's own exception would have been an AttributeError."""
+    sha1, other = bytes.fromhex("2b0e03021a"), bytes.fromhex("2b0e03027a")
+    with serving(kinds=("ocsp",)) as running:
+        fetcher = Changed(running, lambda body: body.replace(sha1, other))
+        with pytest.raises(rp.RevocationUnavailable, match="cannot be read"):
+            log_in(running, rp.OnlineRevocation(fetcher))
+
+
+@pytest.mark.parametrize("kind", ["ocsp", "crl"])
+def test_no_change_of_an_answer_hides_a_revocation(kind: str) -> None:
+    """Whatever byte is another, a revoked certificate stays out, by our refusal."""
+    chosen = random.Random(kind)  # noqa: S311  (the same each time)
+
+    def change(body: bytes) -> bytes:
+        changed = bytearray(body)
+        changed[chosen.randrange(len(body))] = chosen.choice([0, 0x30, 0x80, 0xFF])
+        return bytes(changed[: chosen.choice([len(body), len(body), -1])])
+
+    with serving(kinds=(kind,)) as running:
+        running.ca.revoked.add(serial(running.holder))
+        chain = (running.holder.cert, running.ca.pair.cert, pki.root().cert)
+        for _ in range(100):
+            asking = rp.OnlineRevocation(Changed(running, change))
+            with pytest.raises(rp.RevocationError):
+                asking.check(chain, pki.NOW)
 
 
 def test_a_list_that_is_too_large_is_refused(lists: Services) -> None:
