@@ -40,7 +40,7 @@ from agent.ui import Cancelled, Outcome, Unavailable, UserInterface
 from agent.ui.desktop import DesktopConversation, DesktopInterface
 from agent.ui.pages import Info, MenuPage, Pick
 from agent.ui.traylink import TrayLink
-from agent.ui.traystate import COMMANDS, TrayState, state_of
+from agent.ui.traystate import COMMANDS, COUNTER, TrayState, state_of
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class Menu:
         self._chosen = preferences.load(folder)
         self._fault = False
         self._last: Outcome | None = None
+        self._people = 0
         self._icon_only = False
         self._open: asyncio.Task[None] | None = None
         self._aside: set[asyncio.Task[None]] = set()
@@ -124,11 +125,18 @@ class Menu:
     def changed(self, outcome: Outcome | None = None) -> None:
         """Show how it stands now; a request closes what the menu opened."""
         self._last = outcome or self._last
+        if self._service.settings.counter:
+            self._run_aside(self._count_people())
         if self._service.working and self._open is not None:
             self._open.cancel()
         self.link.show(self._state())
         if not self._service.cards()[0]:
             self._run_aside(self._ask_fault())
+
+    async def _count_people(self) -> None:
+        with contextlib.suppress(OSError):
+            self._people = await asyncio.to_thread(self._service.people_served)
+        self.link.show(self._state())
 
     async def _ask_fault(self) -> None:
         """Without readers, find out whether there is none or nobody to ask."""
@@ -155,14 +163,16 @@ class Menu:
         marks = {
             "developer-run": settings.developer,
             "tray-named-origins": bool(settings.allowed_origins),
-            "tray-counter": settings.counter,
+            COUNTER: settings.counter,
         }
         return tuple(mark for mark, there in marks.items() if there)
 
     def _said(self) -> str:
-        """Return the last message in words; a counter's says nothing of a site."""
+        """Return the last message in words; at a counter how many were served today."""
         last = self._last
-        if last is None or self._service.settings.counter:
+        if self._service.settings.counter:
+            return text("journal-people", self._lang, count=self._people)
+        if last is None:
             return ""
         site = last.site.removeprefix("https://")
         if last.code == "given":
@@ -212,6 +222,10 @@ class Menu:
         """Do what was chosen; a question that is open comes to the front instead."""
         if command == "quit":
             self._stop()
+        elif command == "next":
+            if self._open is not None:
+                self._open.cancel()
+            self._service.next_person()
         elif command == "start":
             self._run_aside(self._toggle_start())
         elif self._service.working:
@@ -256,9 +270,7 @@ class Menu:
         if state.starts is not None:
             key = "window-menu-starts" if state.starts else "window-menu-starts-not"
             lines.append(text(key, self._lang))
-        offered = tuple(
-            name for name in COMMANDS if name != "start" or state.starts is not None
-        )
+        offered = state.offered
         page = MenuPage(tuple(lines), offered, self._lang, state.virtual, self._marks())
         command = await talk.page(page)
         if command in self._actions:

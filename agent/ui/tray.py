@@ -166,7 +166,7 @@ class _Tray:
         return [*said, menu.SEPARATOR, *commands[:-1], menu.SEPARATOR, commands[-1]]
 
     def _offered(self, name: str) -> bool:
-        return name != "start" or self._shown.starts is not None
+        return name in self._shown.offered
 
     def _command(self, name: str) -> Any:
         words = text(f"tray-menu-{name}", self._shown.lang)

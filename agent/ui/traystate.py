@@ -23,7 +23,10 @@ class State(enum.Enum):
 
 
 #: The commands of the menu, in its order; each has a text, `tray-menu-…`.
+#: The mark of a counter.
+COUNTER = "tray-counter"
 COMMANDS = (
+    "next",
     "readers",
     "test",
     "sites",
@@ -71,6 +74,13 @@ class TrayState:
     marks: tuple[str, ...] = ()
     last: str = ""
     starts: bool | None = None
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The commands of the menu: "next" at a counter alone."""
+        absent = {"start"} if self.starts is None else set()
+        absent |= set() if COUNTER in self.marks else {"next"}
+        return tuple(name for name in COMMANDS if name not in absent)
 
     def to_message(self) -> Message:
         """Return it as the agent sends it."""

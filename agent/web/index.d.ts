@@ -204,7 +204,7 @@ export type EidEvent =
   | { type: "reader-added" | "reader-removed" | "card-inserted" | "card-removed" }
   | { type: "progress"; operation: string; done: number; total: number }
   | { type: "dialog"; state: "opened" | "closed" }
-  /** The last one. 1008 "consent-ended", 1000 "idle", 1001 "closing", or the network's. */
+  /** The last one. 1008 "consent-ended", 1000 "idle" or "next-person", 1001 "closing", or the network's. */
   | { type: "closed"; code: number; reason: string };
 
 /**

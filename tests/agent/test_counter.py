@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from agent import counter, counterfile
+from agent.commands.menu import Menu
 from agent.counter import settled
 from agent.counterfile import ChosenReaders, ReaderNames
 from agent.journal import PERSON, Journal
 from agent.settings import Settings
 from agent.texts import LANGUAGES, text
 from agent.ui import Awaited, Choice, Permission, Values
+from agent.ui.desktop import DesktopInterface
 from cardio.apdu import INS
 from cardio.virtual.profile import load_profile
 from tests.agent.calls import prepared
@@ -421,6 +423,27 @@ async def test_the_next_person_ends_an_open_question(call: str) -> None:
         assert person.left.is_set()
         assert person.told == []
         assert agent.cards[0].count(INS.VERIFY) == 0
+
+
+async def test_the_trays_menu_ends_a_turn_and_counts_people(tmp_path: Path) -> None:
+    """At a counter alone there is "next person", and how many were served today."""
+    settings = Settings(counter=True, citizen_reader=CITIZEN, data_dir=tmp_path)
+    async with running("adult", "", settings=settings) as agent:
+        menu = Menu(agent.service, DesktopInterface(), lambda: None, None)
+        agent.service.watch(menu.changed)
+        assert (await agent.login()).status == 200
+        assert prepared(agent.service)
+        menu.do("next")
+        assert not prepared(agent.service)
+        async with asyncio.timeout(5):
+            while menu._people != 1:  # read in a thread
+                await asyncio.sleep(0)
+        assert "people served: 1" in menu._state().lines()
+        assert "next" in menu._state().offered
+        await menu.close()
+    async with running("adult") as agent:
+        menu = Menu(agent.service, DesktopInterface(), lambda: None, None)
+        assert "next" not in menu._state().offered
 
 
 async def test_a_turn_does_not_end_while_a_question_is_open(

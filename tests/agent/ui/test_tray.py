@@ -17,7 +17,7 @@ import pytest
 from agent.texts import LANGUAGES, text
 from agent.ui.process import TrayProcess
 from agent.ui.traylink import STARTED_AGAIN, TrayLink
-from agent.ui.traystate import COMMANDS, State, TrayState
+from agent.ui.traystate import State, TrayState
 from tests.rig.tray import FakePanel, Screen, missing, session_bus
 
 pytestmark = pytest.mark.skipif(
@@ -189,7 +189,8 @@ async def test_a_panel_gets_the_menu_and_its_lines_are_commands(
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
     panel = await FakePanel.on(address)
     try:
-        shown = TrayState(State.READY, lang, last="hello", starts=True)
+        marks = ("tray-counter",) if lang == "en" else ()
+        shown = TrayState(State.READY, lang, False, marks, "hello", starts=True)
         async with running(Agent(shown)) as agent:
             assert await agent.kinds.get() == "menu"
 
@@ -198,11 +199,12 @@ async def test_a_panel_gets_the_menu_and_its_lines_are_commands(
                 return text("tray-ready", lang) in item.get("Title", "")
 
             await panel.until(says_ready)
-            wanted = [text(f"tray-menu-{name}", lang) for name in COMMANDS]
-            wanted = [text("tray-ready", lang), "hello", *wanted]
+            wanted = [text(f"tray-menu-{name}", lang) for name in shown.offered]
+            said = [text(mark, lang) for mark in marks]
+            wanted = [text("tray-ready", lang), *said, "hello", *wanted]
             assert list(await panel.menu()) == wanted
             if lang == "en":
-                for name in COMMANDS:
+                for name in shown.offered:
                     await panel.choose(text(f"tray-menu-{name}", lang))
                     assert await agent.commands.get() == name
 
