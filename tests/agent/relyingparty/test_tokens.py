@@ -165,12 +165,11 @@ def wrapped(ending: str) -> Callable[[str], str]:
         lambda token: json.dumps(token, indent=4, ensure_ascii=False),
         lambda token: spoil("unverifiedCertificate", wrapped("\n"))(token),
         lambda token: spoil("unverifiedCertificate", wrapped("\r\n"))(token),
-        lambda token: spoil("issuerCertificate", wrapped("\n"))(token),
     ],
     ids=[
         *("format 1", "format 1.1", "format 1.0.3", "no version", "version of RIA's"),
         *("version as an object", "algorithms", "other issuers", "another order"),
-        *("indented", "lines", "lines of Windows", "issuer in lines"),
+        *("indented", "lines", "lines of Windows"),
     ],
 )
 def test_a_token_of_any_web_eid_application_logs_in(
@@ -180,6 +179,11 @@ def test_a_token_of_any_web_eid_application_logs_in(
     issuer = pki.citizen_ca().cert
     identity = Attempt(edit=edit, options={"intermediates": [issuer]}).run()
     assert identity.national_number == pki.NATIONAL_NUMBER
+
+
+def test_an_issuer_in_lines_is_read() -> None:
+    """From the token itself, with roots alone."""
+    Attempt(edit=lambda token: spoil("issuerCertificate", wrapped("\n"))(token)).run()
 
 
 def test_a_token_without_extended_key_usage_logs_in() -> None:
