@@ -6,6 +6,7 @@ detail names the member and never its value.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import unicodedata
@@ -17,8 +18,25 @@ from agent.texts import LANGUAGES
 from agent.words import is_hidden
 
 MAX_BODY = 64 * 1024
+#: Of POST /v1/sign-pdf, whose documents are base64 in it.
+MAX_DOCUMENTS_BODY = 32 * 1024 * 1024
+MAX_DOCUMENTS = 20
 MAX_TEXT = 200
 PARTS = ("identity", "address", "photo")
+
+#: PAdES baseline levels.
+LEVELS = ("B-B", "B-T", "B-LT")
+#: Bytes of a digest by the hash's Web eID name.
+DIGEST_SIZES = {
+    "SHA-224": 28,
+    "SHA-256": 32,
+    "SHA-384": 48,
+    "SHA-512": 64,
+    "SHA3-224": 28,
+    "SHA3-256": 32,
+    "SHA3-384": 48,
+    "SHA3-512": 64,
+}
 
 _NONCE = re.compile(r"[\x21-\x7e]{44,128}")
 _LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
@@ -40,6 +58,45 @@ class AuthenticateRequest:
     """Body of POST /v1/authenticate."""
 
     challenge_nonce: str
+    reader: str | None = None
+    lang: str | None = None
+
+
+@dataclass(frozen=True)
+class CertificateRequest:
+    """Body of POST /v1/signing-certificate."""
+
+    reader: str | None = None
+    lang: str | None = None
+
+
+@dataclass(frozen=True)
+class SignRequest:
+    """Body of POST /v1/sign; `certificate` in DER, `digest` of `hash_function`."""
+
+    certificate: bytes
+    digest: bytes
+    hash_function: str
+    document_name: str | None = None
+    reader: str | None = None
+    lang: str | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A document of POST /v1/sign-pdf, by the site's name for it."""
+
+    name: str
+    pdf: bytes
+
+
+@dataclass(frozen=True)
+class SignPdfRequest:
+    """Body of POST /v1/sign-pdf; `level` is one of LEVELS."""
+
+    documents: tuple[Named, ...]
+    reason: str | None = None
+    level: str = "B-B"
     reader: str | None = None
     lang: str | None = None
 
@@ -74,6 +131,72 @@ def parse_authenticate(body: bytes) -> AuthenticateRequest:
     if nonce is None:
         raise _invalid("challengeNonce")
     return AuthenticateRequest(nonce, _text(members, "reader"), _lang(members))
+
+
+def parse_certificate_request(body: bytes) -> CertificateRequest:
+    """Parse the body of POST /v1/signing-certificate, which may be none."""
+    members = _members(body or b"{}", {"reader", "lang"})
+    return CertificateRequest(_text(members, "reader"), _lang(members))
+
+
+def parse_sign(body: bytes) -> SignRequest:
+    """Parse the body of POST /v1/sign."""
+    known = {"certificate", "hash", "hashFunction", "documentName", "reader", "lang"}
+    members = _members(body, known)
+    function = members.get("hashFunction")
+    if function not in DIGEST_SIZES:
+        raise _invalid("hashFunction")
+    digest = _base64(members, "hash")
+    if len(digest) != DIGEST_SIZES[function]:
+        raise _invalid("hash")
+    return SignRequest(
+        _base64(members, "certificate"),
+        digest,
+        function,
+        _text(members, "documentName"),
+        _text(members, "reader"),
+        _lang(members),
+    )
+
+
+def parse_sign_pdf(body: bytes) -> SignPdfRequest:
+    """Parse the body of POST /v1/sign-pdf."""
+    members = _members(body, {"documents", "reason", "level", "reader", "lang"})
+    listed = members.get("documents")
+    if not isinstance(listed, list) or not listed:
+        raise _invalid("documents")
+    if len(listed) > MAX_DOCUMENTS:
+        raise Problem("too-large", f"at most {MAX_DOCUMENTS} documents")
+    level = members.get("level", LEVELS[0])
+    if level not in LEVELS:
+        raise _invalid("level")
+    return SignPdfRequest(
+        tuple(map(_document, listed)),
+        _text(members, "reason"),
+        level,
+        _text(members, "reader"),
+        _lang(members),
+    )
+
+
+def _document(listed: object) -> Named:
+    if not isinstance(listed, dict) or listed.keys() != {"pdf", "name"}:
+        raise _invalid("documents")
+    name = _text(listed, "name")
+    if name is None:
+        raise _invalid("documents")
+    return Named(name, _base64(listed, "pdf"))
+
+
+def _base64(members: dict[str, Any], name: str) -> bytes:
+    """Return bytes that stand there in standard base64, padding included."""
+    value = members.get(name)
+    if not isinstance(value, str) or not value:
+        raise _invalid(name)
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:  # binascii's, and what is not ASCII
+        raise _invalid(name) from None
 
 
 def _members(body: bytes, known: set[str]) -> dict[str, Any]:

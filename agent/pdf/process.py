@@ -23,7 +23,7 @@ from agent.pdf.document import (
     Inspection,
 )
 from agent.pdf.wire import Message
-from agent.ui.picture import Bitmap
+from agent.ui.bitmap import Bitmap
 from agent.ui.process import environment
 
 _COMMAND = (sys.executable, "-P", "-m", "agent.pdf.worker")

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from agent.ui.bitmap import Bitmap
 from cardio.card import PinEntry
 from cardio.pin import Pin
 
@@ -70,8 +71,26 @@ class AlwaysUsed:
 
 
 @dataclass(frozen=True)
+class Signing:
+    """What a PIN signs: number `number` of `count`.
+
+    `name` is the site's word for it, `document` describes in one line what the agent
+    has seen of it; None for a hash, whose document nobody here can see (SAFETY 20).
+    `qualified`: the signature is equal to a handwritten one (SAFETY 25).
+    """
+
+    name: str | None
+    document: str | None
+    number: int = 1
+    count: int = 1
+    qualified: bool = False
+
+
+@dataclass(frozen=True)
 class Login:
-    """The PIN for a login at this site; `tries_left` None where the card won't say.
+    """The PIN for a login at this site, or for a signature where `signing` is set.
+
+    `tries_left` None where the card won't say.
 
     `wrong` says that the PIN before was wrong; `expires` is the last day (ISO 8601) of
     a certificate that soon expires.
@@ -85,6 +104,7 @@ class Login:
     program: str | None = None
     wrong: bool = False
     expires: str | None = None
+    signing: Signing | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +190,35 @@ class Outcome:
     program: str | None = None
 
 
+@dataclass(frozen=True)
+class Reviewed:
+    """A document as a person is shown it before it is signed; `name` is the site's."""
+
+    name: str
+    title: str
+    pages: tuple[tuple[float, float], ...]
+    size: int
+    sha256: str
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Review:
+    """Which of these documents shall be signed? `reason` in the site's words."""
+
+    site: str
+    documents: tuple[Reviewed, ...]
+    reason: str | None
+    lang: str
+    virtual: bool
+    marks: tuple[str, ...] = ()
+    program: str | None = None
+
+
+#: Draws a page: document and page counted from 0, width in pixels. None: it cannot be.
+Draw = Callable[[int, int, int], Awaitable[Bitmap | None]]
+
+
 class Conversation(Protocol):
     """Asks the person at this computer what one request wants to know."""
 
@@ -203,6 +252,9 @@ class Conversation(Protocol):
 
     async def values(self, question: Values) -> bool:
         """Return whether the person lets these values leave."""
+
+    async def review(self, question: Review, draw: Draw) -> tuple[bool, ...]:
+        """Return which documents shall be signed, after the person could see them."""
 
     def working(self, done: int, total: int) -> None:
         """Show how much of a card is read, in bytes; (0, 0) while it signs."""
@@ -275,6 +327,10 @@ class AskedAtOnce:
     async def values(self, question: Values) -> bool:
         """Not asked here."""
         raise Unavailable
+
+    async def review(self, question: Review, draw: Draw) -> tuple[bool, ...]:
+        """Sign all: each is described where its PIN is asked."""
+        return (True,) * len(question.documents)
 
     def working(self, done: int, total: int) -> None:
         """Show nothing."""

@@ -12,6 +12,7 @@ import base64
 import contextlib
 import dataclasses
 import logging
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,14 +25,17 @@ from agent.ui import (
     Cancelled,
     Choice,
     Consent,
+    Draw,
     Login,
     Outcome,
     Permission,
     PinChange,
+    Review,
     ScreenMissing,
     Unavailable,
     Values,
 )
+from agent.ui.bitmap import Bitmap
 from agent.ui.frames import Message
 from agent.ui.pages import AnyPage, Info, MenuPage
 from agent.ui.picture import decode
@@ -178,6 +182,7 @@ class DesktopConversation:
         self._signing = False
         self._left = False
         self._notice: contextlib.AsyncExitStack | None = None
+        self._drawing: Draw | None = None
 
     def leave(self) -> WindowProcess | None:
         """Ask nothing any more; return the process whose window may stand a while."""
@@ -208,9 +213,7 @@ class DesktopConversation:
         photo: Message | None = None
         if question.photo is not None:
             bitmap = await decode(question.photo)
-            photo = {} if bitmap is None else dataclasses.asdict(bitmap)
-            if bitmap is not None:
-                photo["pixels"] = base64.b64encode(bitmap.pixels).decode()
+            photo = _sent(bitmap)
         return bool(await self._ask("values", question, photo=photo))
 
     async def last_try(self, question: Login) -> bool:
@@ -235,6 +238,22 @@ class DesktopConversation:
     async def awaited(self, question: Awaited) -> None:
         """Ask for a card; ends when its task is cancelled, or Cancelled."""
         await self._ask("awaited", question)
+
+    async def review(self, question: Review, draw: Draw) -> tuple[bool, ...]:
+        """Ask which documents shall be signed; Cancelled where none shall."""
+        self._drawing = draw
+        answer = await self._ask("review", question)
+        count = len(question.documents)
+        if not isinstance(answer, list) or len(answer) != count or not any(answer):
+            raise Cancelled
+        return tuple(map(bool, answer))
+
+    async def _draw(self, document: int, page: int, width: int) -> None:
+        """Send a page to the window."""
+        if self._drawing is None or self._process is None:
+            return
+        bitmap = _sent(await self._drawing(document, page, width))
+        self._process.send({"drawn": [document, page, bitmap]})
 
     # --- changing the PIN -------------------------------------------------------------
 
@@ -340,6 +359,8 @@ class DesktopConversation:
                 if received.question == self._number:
                     return _pin_of(received)
                 wipe(received.digits)
+            elif "draw" in received:
+                await self._draw(*received["draw"])
             elif "behind" in received:
                 await self._call_attention(lang)
             elif received.get("more") == self._number:
@@ -365,6 +386,14 @@ class DesktopConversation:
         words, action = text("window-behind", lang), text("window-show", lang)
         showing = noticed(text("window-title", lang), words, action, clicked)
         await self._notice.enter_async_context(showing)
+
+
+def _sent(bitmap: Bitmap | None) -> Message:
+    """Return a picture as it goes over the pipe; nothing where there is none."""
+    if bitmap is None:
+        return {}
+    pixels = base64.b64encode(zlib.compress(bitmap.pixels, 1)).decode()
+    return {"width": bitmap.width, "height": bitmap.height, "pixels": pixels}
 
 
 def _pin_of(frame: PinFrame) -> Pin:

@@ -14,11 +14,12 @@ and tells that a question was answered (`answer`), closed (`closed`), needs more
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
-#: A photo is the longest that is sent: at most 4 kB, in base64.
-MAX_BYTES = 1 << 20
+#: A page of a document is the longest that is sent: a compressed picture in base64.
+MAX_BYTES = 1 << 24
 HEAD_BYTES = 5
 
 JSON = ord("J")
@@ -33,7 +34,8 @@ class BadFrame(Exception):
 
 def encode(message: Message) -> bytes:
     """Return the frame of a message."""
-    return _head(JSON, body := json.dumps(message).encode()) + body
+    body = json.dumps(message, default=dataclasses.asdict).encode()
+    return _head(JSON, body) + body
 
 
 def pin_head(question: int, digits: int) -> bytes:

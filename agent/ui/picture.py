@@ -11,9 +11,9 @@ import asyncio
 import io
 import subprocess
 import sys
-from dataclasses import dataclass, field
 
 from agent import host
+from agent.ui.bitmap import Bitmap
 from agent.ui.process import environment
 
 #: The photo of a card has 140 by 200 pixels; other cards' may be larger.
@@ -22,15 +22,6 @@ _MAX_FILE = 64 * 1024
 _SECONDS = 10.0
 _MEMORY = 512 * 1024 * 1024
 _COMMAND = (sys.executable, "-P", "-m", "agent.ui.picture")
-
-
-@dataclass(frozen=True)
-class Bitmap:
-    """A decoded picture, three bytes a pixel, row by row."""
-
-    width: int
-    height: int
-    pixels: bytes = field(repr=False)
 
 
 async def decode(jpeg: bytes) -> Bitmap | None:

@@ -28,6 +28,7 @@ from agent.ui import (
     Outcome,
     Permission,
     PinChange,
+    Signing,
     Unavailable,
 )
 from agent.ui.marks import marks
@@ -88,22 +89,22 @@ class TerminalInterface(AskedAtOnce):
 
     async def last_try(self, question: Login) -> bool:
         """Ask whether the last try, or one that may be the last, may be used."""
-        key = _last("login-last-try", "login-maybe-last-try", question)
-        words = text(
-            key,
-            question.lang,
-            virtual=_virtual(question),
-            site=site_name(question.site),
-        )
-        return await self._yes_no(question.lang, words)
+        kind = "login" if question.signing is None else "sign"
+        key = _last(f"{kind}-last-try", f"{kind}-maybe-last-try", question)
+        return await self._yes_no(question.lang, self._login(key, question))
 
     async def login_pin(self, question: Login) -> Pin:
         """Ask for the PIN; what is not 4 to 12 digits is asked again."""
-        return await self._pin(question.lang, self._login("login-pin", question))
+        signing = question.signing
+        key = "login-pin" if signing is None else "sign-pin"
+        if signing is not None and signing.document is None:
+            key = "sign-pin-unseen"
+        return await self._pin(question.lang, self._login(key, question))
 
     async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
         """Ask whether to log in with a PIN that is typed in another place."""
-        words = self._login(f"login-{entry.value}", question)
+        kind = "login" if question.signing is None else "sign"
+        words = self._login(f"{kind}-{entry.value}", question)
         return await self._yes_no(question.lang, words)
 
     def ended(self, outcome: Outcome) -> None:
@@ -111,10 +112,11 @@ class TerminalInterface(AskedAtOnce):
 
         But for what the person just did.
         """
-        if outcome.call != "authenticate" or outcome.code in _OWN_DOING:
+        if outcome.call == "identity" or outcome.code in _OWN_DOING:
             return
+        kind = "login" if outcome.call == "authenticate" else "sign"
         words = text(
-            "login-done" if outcome.code == "given" else "login-not-done",
+            f"{kind}-done" if outcome.code == "given" else f"{kind}-not-done",
             outcome.lang,
             virtual=_virtual(outcome),
             site=site_name(outcome.site),
@@ -137,6 +139,7 @@ class TerminalInterface(AskedAtOnce):
             virtual=_virtual(question),
             site=site_name(question.site),
             tries=tries_left(question.tries_left, question.lang),
+            what="" if question.signing is None else _what(question.signing),
         )
 
     # --- changing the PIN ------------------------------------------------------------
@@ -428,6 +431,14 @@ def _virtual(question: Consent | Login | PinChange | Choice | Outcome) -> str:
             program=program,
         )
     )
+
+
+def _what(signing: Signing) -> str:
+    """Return what is to be signed: the site's name for it, and what the agent saw."""
+    name = f'"{quoted(signing.name)}"' if signing.name else ""
+    number = f" ({signing.number}/{signing.count})" if signing.count > 1 else ""
+    seen = f" [{signing.document}]" if signing.document else ""
+    return f"{name}{seen}{number}".strip()
 
 
 def _last(known: str, unknown: str, question: Login | PinChange) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import zlib
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QPixmap
@@ -89,7 +90,7 @@ def _photo(page: Page, bitmap: Message) -> QLabel:
     if not bitmap:
         page.spoken.append(page.text("window-photo-bad"))
         return paragraph(page.spoken[-1])
-    pixels, width = base64.b64decode(bitmap["pixels"]), bitmap["width"]
+    pixels, width = zlib.decompress(base64.b64decode(bitmap["pixels"])), bitmap["width"]
     image = QImage(
         pixels, width, bitmap["height"], 3 * width, QImage.Format.Format_RGB888
     )

@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication, QScreen
 from PySide6.QtWidgets import QApplication
 
 from agent.ui.frames import Message
-from agent.ui.windows import card, consent, info, pin
+from agent.ui.windows import card, consent, info, pin, sign
 from agent.ui.windows.page import Page
 from agent.ui.windows.pipe import Pipe
 from agent.ui.windows.window import Window
@@ -27,6 +27,7 @@ _PAGES: dict[str, Callable[[Message], Page]] = {
     "last-try": pin.last_try,
     "pin": pin.pin,
     "elsewhere": pin.elsewhere,
+    "review": sign.Review,
     "choose": card.choose,
     "awaited": card.awaited,
     "change-last-try": pin.change_last_try,
@@ -93,6 +94,9 @@ class Desk(QObject):
         elif "notice" in message:
             self._show_end(card.notice(message["notice"]))
             self._pipe.send({"shown": True})
+        elif "drawn" in message:
+            if isinstance(page := self._window.page, sign.Review):
+                page.show_drawn(*message["drawn"])
         elif "front" in message:
             self._window.come_forward(message["front"])
 
@@ -100,9 +104,11 @@ class Desk(QObject):
 
     def _ask(self, kind: str, number: int, question: Message) -> None:
         self._open, self._question, self._over = number, question, False
-        if kind == "pin" and not (question["wrong"] or self._agreed):
+        signs = kind == "pin" and question["signing"] is not None
+        agreed = self._agreed and not signs  # to each signature by itself
+        if kind == "pin" and not (question["wrong"] or agreed):
             # The field has no focus before the person agreed (SAFETY 16).
-            first = pin.login(question)
+            first = pin.sign(question) if signs else pin.login(question)
             first.answered.connect(lambda _: self._agree(kind, question))
             self._show(first)
         else:
@@ -138,6 +144,9 @@ class Desk(QObject):
         page = _PAGES[kind](question)
         page.answered.connect(self._answered)
         page.pins.connect(self._pins)
+        if isinstance(page, sign.Review):
+            page.draw.connect(self._draw)
+            page.show_at(0, 0)
         self._show(page, timed=kind not in _LASTING)
 
     def _show(self, page: Page, *, timed: bool = True) -> None:
@@ -151,6 +160,9 @@ class Desk(QObject):
         if self._open is not None:
             self._pipe.send({"answer": self._open, "value": value})
         self._wait()
+
+    def _draw(self, document: int, number: int, width: int) -> None:
+        self._pipe.send({"draw": [document, number, width]})
 
     def _want_seen(self) -> None:
         """Say so where the desktop keeps the window behind others."""

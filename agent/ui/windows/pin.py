@@ -11,6 +11,7 @@ from agent.ui.frames import Message
 from agent.ui.windows.guard import GuardedButton
 from agent.ui.windows.page import Page
 from agent.ui.windows.plain import announce, paragraph
+from agent.ui.windows.sign import say_what
 from agent.ui.windows.tries import Tries
 from cardio.pin import MAX_DIGITS, MIN_DIGITS
 
@@ -76,7 +77,8 @@ def pin(question: Message) -> Page:
     field = _field(page, "window-pin-label")
     page.say("window-pin-hint")
     page.cancel()
-    button = page.allow("window-log-in", answer=None)
+    done = "window-log-in" if question["signing"] is None else "window-sign-do"
+    button = page.allow(done, answer=None)
     _send(page, button, [field])
     page.first = field
     return page
@@ -84,12 +86,24 @@ def pin(question: Message) -> Page:
 
 def last_try(question: Message) -> Page:
     """Ask whether what is, or may be, the last try shall be used."""
-    return _last_try(question, "window-last-try-login")
+    goal = "login" if question["signing"] is None else "sign"
+    return _last_try(question, f"window-last-try-{goal}")
 
 
 def change_last_try(question: Message) -> Page:
     """Ask the same for the old PIN of a change."""
     return _last_try(question, "window-last-try-change")
+
+
+def sign(question: Message) -> Page:
+    """Ask whether to sign; what follows is the PIN."""
+    page = Page(question, "window-sign")
+    page.site()
+    say_what(page, question["signing"])
+    _expiry(page)
+    page.cancel()
+    page.allow("window-to-pin", answer=True)
+    return page
 
 
 def _last_try(question: Message, goal: str) -> Page:
@@ -109,9 +123,13 @@ def _last_try(question: Message, goal: str) -> Page:
 
 def elsewhere(question: Message) -> Page:
     """Say that the PIN is typed on the reader, or in another program's window."""
-    page = Page(question, "window-login")
+    signing = question["signing"]
+    page = Page(question, "window-login" if signing is None else "window-sign")
     page.site()
-    page.say("window-login-receives")
+    if signing is None:
+        page.say("window-login-receives")
+    else:
+        say_what(page, signing)
     _tries(page)
     page.say(f"window-elsewhere-{question['entry']}")
     _expiry(page)
