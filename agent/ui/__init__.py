@@ -265,6 +265,9 @@ class Conversation(Protocol):
         After the end of the conversation, too, where the card was still at work then.
         """
 
+    async def explain(self, outcome: Outcome) -> None:
+        """Show the end of a request about which nothing was asked."""
+
 
 class UserInterface(Protocol):
     """Asks the person at this computer."""
@@ -337,3 +340,6 @@ class AskedAtOnce:
 
     def ended(self, outcome: Outcome) -> None:
         """Show nothing."""
+
+    async def explain(self, outcome: Outcome) -> None:
+        """Show nothing: the page says it."""

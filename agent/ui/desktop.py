@@ -302,6 +302,18 @@ class DesktopConversation:
             if self._left:
                 self._process.leave()
 
+    async def explain(self, outcome: Outcome) -> None:
+        """Show the end of a request about which nothing was asked; no more than that.
+
+        Where no window can open the page alone says it.
+        """
+        if self._process is None and not self._left:
+            try:
+                self._process = await self._take()
+            except Unavailable:
+                return
+        self.ended(outcome)
+
     # --- the pipe ---------------------------------------------------------------------
 
     async def _ask(self, kind: str, question: object, **more: object) -> Any:
