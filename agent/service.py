@@ -80,6 +80,13 @@ _log = logging.getLogger(__name__)
 
 FEATURES = ("authenticate", "chip", "events", "identity")
 _CLOSING_SECONDS = 10.0
+#: What a person has to know about the card, though nothing was asked about it.
+_EXPLAINED = (
+    "pin-blocked",
+    "certificate-expired",
+    "no-certificate",
+    "card-not-activated",
+)
 #: What a person can mend by putting a card, or another one, into a reader.
 _MENDED_BY_A_CARD = ("no-reader", "no-card", "unsupported-card", "card-unreadable")
 #: A certificate that expires within this many days is told of at each login.
@@ -905,8 +912,11 @@ class AgentService:
             told = self._outcome(attempt, outcome, end.title(lang), lang)
             if outcome == GIVEN or attempt.asked:
                 self._tell(told)
-            if attempt.asked and outcome != "cancelled" and not self._past(attempt):
-                ask.ended(told)
+            if outcome != "cancelled" and not self._past(attempt):
+                if attempt.asked:
+                    ask.ended(told)
+                elif outcome in _EXPLAINED:
+                    await ask.explain(told)
 
     def _outcome(self, attempt: _Attempt, code: str, reason: str, lang: str) -> Outcome:
         return Outcome(
