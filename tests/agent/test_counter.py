@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from agent import counter, counterfile
+from agent.cli import main
 from agent.commands.menu import Menu
 from agent.counter import settled
 from agent.counterfile import ChosenReaders, ReaderNames
-from agent.journal import PERSON, Journal
+from agent.journal import GIVEN, PERSON, Entry, Journal
 from agent.settings import Settings
 from agent.texts import LANGUAGES, text
 from agent.ui import Awaited, Choice, Permission, Values
@@ -507,3 +508,41 @@ async def test_people_are_counted_without_names(tmp_path: Path) -> None:
     people = [one for one in Journal(tmp_path).read().entries if one["call"] == PERSON]
     assert [sorted(one) for one in people] == [["call", "count", "day", "outcome"]]
     assert people[0]["count"] == 3
+
+
+def test_the_journal_shows_people_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line a day, with the number and nothing else."""
+    book = Journal(tmp_path, counts_only=True)
+    for _ in range(2):
+        book.add(Entry("", PERSON, (), GIVEN))
+    assert main(["journal", "--data-dir", str(tmp_path), "--lang", "en"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split("  ")[1:] == ["people served: 2"]
+
+
+# --- the command line ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--citizen-reader", "a"), "--citizen-reader goes only with --mode counter"),
+        (("--clerk-reader", "a"), "--clerk-reader goes only with --mode counter"),
+        (
+            ("--mode", "counter", "--citizen-reader", "a", "--clerk-reader", "a"),
+            "must be different ones",
+        ),
+    ],
+)
+def test_names_of_readers_that_make_no_sense_are_wrong_usage(
+    options: tuple[str, ...],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 2, before anything is started."""
+    data = ("--data-dir", str(tmp_path), "--lang", "en", "--card", "virtual")
+    assert main(["run", *data, *options]) == 2
+    assert words in capsys.readouterr().err
