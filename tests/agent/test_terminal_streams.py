@@ -120,6 +120,7 @@ async def test_a_late_line_answers_nothing_else(pipe: Keys) -> None:
     interface = pipe.interface()
     question = asyncio.create_task(interface.consent(CONSENT))
     await pipe.asked()
+    await _until(_readers)
     question.cancel()
     with pytest.raises(asyncio.CancelledError):
         await question
