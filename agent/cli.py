@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 from agent import __version__, host, preferences
 from agent.commands import Failure, say
 from agent.texts import text
+from agent.words import one_line
 
 if TYPE_CHECKING:
     from cardio.virtual.faults import Fault
@@ -42,6 +43,8 @@ faults:
   removed, mute, garbage, slow, wrong-sw, flipped-bit, wrong-rrn-signature,
   other-photo, eeprom-error, reset, swapped (--list says what each of them does)
 """
+#: As the HTTP API has it.
+MAX_REASON = 200
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -56,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "quit", "agent.commands.quit", "end the running agent")
     _demo(_add(commands, "demo", "agent.commands.demo", "try it with a virtual card"))
     _card(commands)
+    _sign(_add(commands, "sign", "agent.commands.sign", "sign a PDF with the card"))
     _trust(commands)
     _origins(commands)
     _journal(commands)
@@ -202,6 +206,23 @@ def _verify(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
 
 
+def _sign(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=_path, metavar="FILE.pdf")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=_path,
+        required=True,
+        metavar="OUT.pdf",
+        help="the signed document; a file that is not there yet",
+    )
+    _card_option(command)
+    command.add_argument("--reader", type=_part, metavar="NAME", help="or a part of it")
+    command.add_argument(
+        "--reason", type=_reason, metavar="TEXT", help="why; stands in the signature"
+    )
+
+
 def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     trust = commands.add_parser("trust", help="the certificate for localhost")
     actions = trust.add_subparsers(title="actions", required=True, metavar="ACTION")
@@ -324,6 +345,14 @@ def _part(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("a name is needed, and this one is empty")
     return text
+
+
+def _reason(text: str) -> str:
+    """Refuse what no reader would show as it is."""
+    if len(text) > MAX_REASON or one_line(text) != text:
+        limit = f"one line of at most {MAX_REASON} characters is needed"
+        raise argparse.ArgumentTypeError(limit)
+    return _part(text)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -8,26 +8,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
-from agent import host
-from agent.commands import Failure, answer, card_source, say
+from agent.commands import Failure, answer, card_source
+from agent.commands.asking import ask_while_in, found_again, undisturbed
 from agent.commands.card import Heard, choose, explained, patience
 from agent.commands.reasons import Words
-from agent.errors import Problem
 from agent.inspection import on_card
-from agent.monitor import Monitor, Stay
+from agent.monitor import Stay
 from agent.texts import text, tries_left
-from agent.ui import Cancelled, PinChange, Unavailable
+from agent.ui import PinChange
 from agent.ui.terminal import TerminalInterface
 from agent.unblocking import blocked_key
 from cardio.card import Card, CardSource, Expected, PinEntry
 from cardio.errors import (
     CardChanged,
-    CardError,
     CardRemoved,
     CardReset,
     CardUnreadable,
@@ -76,7 +73,7 @@ def main(options: argparse.Namespace) -> int:
         raise Failure(blocked_key(card.applet))
     pins = _asked(source, card, options.lang)
     done = {"changed": True}
-    with _undisturbed(options.lang):
+    with undisturbed(options.lang):
         with explained():
             _change(source, card, pins, options.lang)
         answer(json.dumps(done) if options.json else text("change-done", options.lang))
@@ -100,49 +97,11 @@ def _look(source: CardSource, state: ReaderState, heard: Heard) -> _Card:
 
 
 def _asked(source: CardSource, card: _Card, lang: str) -> Pins:
-    """Return what the person typed.
-
-    Failure when the person does not want to, and as soon as the card is gone.
-    """
-    try:
-        return asyncio.run(_ask_while_in(source, card, lang))
-    except Cancelled:
-        raise Failure("user-cancelled") from None
-    except Unavailable:
-        raise Failure("no-user-interface") from None
-
-
-async def _ask_while_in(source: CardSource, card: _Card, lang: str) -> Pins:
-    """Put the questions, which end with the card's stay: nobody types for nothing."""
+    """Return what the person typed; Failure."""
     tries = card.expected.tries_left
     question = PinChange(card.stay.reader, tries, lang, card.virtual)
-    monitor = Monitor(source, lambda _before, _after: None)
-    asking = asyncio.ensure_future(_ask(question, card.entry))
-    leaving = asyncio.ensure_future(monitor.over(card.stay))
-    await asyncio.sleep(0)  # both wait now: what the first look says is heard
-    monitor.start()
-    try:
-        await asyncio.wait({asking, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if asking.done():
-            return asking.result()
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-        raise _not_changed(await asyncio.to_thread(_why_gone, source, card.stay))
-    finally:
-        leaving.cancel()
-        monitor.close()
-
-
-def _why_gone(source: CardSource, stay: Stay) -> str:
-    """Return the code of what ended a stay: the card, another card, or PC/SC."""
-    try:
-        states = source.readers()
-    except CardError as error:
-        return Problem.from_card_error(error).code
-    filled = any(
-        state.name == stay.reader and state.atr is not None for state in states
-    )
-    return "card-changed" if filled else "card-removed"
+    asking = partial(_ask, question, card.entry)
+    return asyncio.run(ask_while_in(source, card.stay, asking, _not_changed))
 
 
 def _not_changed(code: str) -> Failure:
@@ -167,7 +126,7 @@ def _change(source: CardSource, card: _Card, pins: Pins, lang: str) -> None:
     with (
         old or nullcontext(),
         new or nullcontext(),
-        closing(_found_again(source, card.stay.reader)) as opened,
+        closing(found_again(source, card.stay.reader, _not_changed)) as opened,
     ):
         try:
             opened.change_pin(old, new, card.expected, lang=lang)
@@ -188,45 +147,3 @@ def _change(source: CardSource, card: _Card, pins: Pins, lang: str) -> None:
             if type(error) not in _SENTENCES:
                 raise
             raise Failure(_SENTENCES[type(error)]) from None
-
-
-def _found_again(source: CardSource, reader: str) -> Card:
-    """Open the card that is in the reader now; what goes wrong changed nothing yet."""
-    try:
-        card = source.open(reader)
-    except CardError as error:
-        raise _not_changed(Problem.from_card_error(error).code) from None
-    try:
-        with card.transaction():
-            card.recognise()
-    except CardError as error:
-        card.close()
-        raise _not_changed(Problem.from_card_error(error).code) from None
-    except BaseException:
-        card.close()
-        raise
-    return card
-
-
-@contextmanager
-def _undisturbed(lang: str) -> Iterator[None]:
-    """Hold signals of terminal and system back until the person knows what came of it.
-
-    A signal that was held ends the program, so a failure is said here before.
-    """
-    late: list[int] = []
-    before = {
-        number: signal.signal(number, lambda caught, _: late.append(caught))
-        for number in host.ENDING_SIGNALS
-    }
-    try:
-        yield
-    except Failure as failure:
-        if late:
-            say(failure.sentence(lang))
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for caught in late:
-            signal.raise_signal(caught)

@@ -11,6 +11,10 @@ import re
 
 import asn1crypto.tsp  # noqa: F401  (teaches `cms` the attribute of certificates)
 from asn1crypto import cms
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 #: The range of bytes that the newest signature covers, as pyHanko and others write it.
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
@@ -52,12 +56,17 @@ def message_digest(attributes: bytes, certificate: bytes, algorithm: str) -> byt
 
 
 def check_result(
-    shown: bytes, signed: bytes, attributes: bytes, digest: bytes, algorithm: str
+    shown: bytes,
+    signed: bytes,
+    attributes: bytes,
+    digest: bytes,
+    algorithm: str,
+    certificate: bytes,
 ) -> None:
     """Want a document that is what was shown with one signature behind it; Untrue.
 
     Its range covers everything but the hole for the signature, has this digest, and in
-    the hole are these attributes.
+    the hole are these attributes, signed with the key of this certificate.
     """
     if not signed.startswith(shown):
         raise Untrue("what was shown has changed")
@@ -74,17 +83,37 @@ def check_result(
     covered.update(signed[second:])
     if covered.digest() != digest:
         raise Untrue("another digest was signed")
-    _check_hole(signed[first:second], attributes)
+    _check_hole(signed[first:second], attributes, algorithm, certificate)
 
 
-def _check_hole(hole: bytes, attributes: bytes) -> None:
+def _check_hole(
+    hole: bytes, attributes: bytes, algorithm: str, certificate: bytes
+) -> None:
     if not (hole.startswith(b"<") and hole.endswith(b">")):
         raise Untrue("no signature in the hole")
     try:
         content = cms.ContentInfo.load(bytes.fromhex(hole[1:-1].decode("ascii")))
         (signer,) = content["content"]["signer_infos"]
         there = signer["signed_attrs"].untag().dump()
+        signature = signer["signature"].native
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Untrue("no signature in the hole") from error
     if there != attributes:
         raise Untrue("other attributes in the hole")
+    try:
+        _verify(signature, attributes, algorithm, certificate)
+    except (InvalidSignature, ValueError, TypeError) as error:
+        raise Untrue("the signature does not hold") from error
+
+
+def _verify(
+    signature: bytes, attributes: bytes, algorithm: str, certificate: bytes
+) -> None:
+    key = x509.load_der_x509_certificate(certificate).public_key()
+    used = {"sha256": hashes.SHA256, "sha384": hashes.SHA384}[algorithm]()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, attributes, ec.ECDSA(used))
+    elif isinstance(key, rsa.RSAPublicKey):
+        key.verify(signature, attributes, padding.PKCS1v15(), used)
+    else:
+        raise TypeError("no key of a card")

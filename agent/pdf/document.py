@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 #: Bytes of the largest document that is taken (contract, section 4).
 MAX_BYTES = 32 * 1024 * 1024
-
 #: Why a document is refused; each has a sentence `document-REASON` in the catalogues.
 REASONS = (
     "no-pdf",

@@ -20,7 +20,6 @@ from agent.words import one_line
 #: Beyond these a document is not what a portal gives a person to sign.
 MAX_OBJECTS = 200_000
 MAX_PAGES = 2_000
-_MAX_TITLE = 200
 
 _WHITE = b" \t\r\n\f\0"
 #: Actions that reach beyond the document or run code, whoever starts them.
@@ -169,7 +168,7 @@ class _Look:
     def _title(self) -> str:
         title = self._reader.document_meta_view.title or ""
         words = title if isinstance(title, str) else title.value
-        return one_line(words)[:_MAX_TITLE]
+        return one_line(words)
 
     def _pages(self) -> Iterator[tuple[float, float]]:
         """Yield width and height of each page, as it is shown."""

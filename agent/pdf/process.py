@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import hashlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,6 +26,7 @@ from agent.pdf.document import (
 from agent.pdf.wire import Message
 from agent.ui.bitmap import Bitmap
 from agent.ui.process import environment
+from agent.words import one_line
 
 _COMMAND = (sys.executable, "-P", "-m", "agent.pdf.worker")
 #: For one answer of the child, without what a person does meanwhile.
@@ -74,7 +76,7 @@ class Document:
         document = cls(child, pdf)
         told, _ = await document._ask({"do": "open"}, pdf)
         try:
-            document.inspection = _inspection(told["inspection"])
+            document.inspection = _inspection(told["inspection"], pdf)
         except (KeyError, TypeError, ValueError) as error:
             raise DocumentFailed("no inspection") from error
         return document
@@ -116,7 +118,9 @@ class Document:
             digest = checking.message_digest(attributes, certificate, algorithm)
             signature = await sign_raw(attributes)
             told, signed = await self._ask({"have": True}, signature)
-            checking.check_result(self._pdf, signed, attributes, digest, algorithm)
+            checking.check_result(
+                self._pdf, signed, attributes, digest, algorithm, certificate
+            )
         except checking.Untrue as error:
             raise DocumentFailed(str(error)) from error
         return signed
@@ -144,14 +148,15 @@ class Document:
         return told, answer
 
 
-def _inspection(told: Message) -> Inspection:
+def _inspection(told: Message, pdf: bytes) -> Inspection:
+    """Return what the child says, but for what is known without it."""
     pages = tuple((float(across), float(down)) for across, down in told["pages"])
     notices = tuple(name for name in NOTICES if name in told["notices"])
     return Inspection(
-        str(told["title"]),
+        one_line(str(told["title"])),
         pages,
-        int(told["size"]),
-        str(told["sha256"]),
+        len(pdf),
+        hashlib.sha256(pdf).hexdigest(),
         int(told["signatures"]),
         notices,
     )

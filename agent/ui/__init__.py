@@ -119,6 +119,21 @@ class PinChange:
 
 
 @dataclass(frozen=True)
+class FileSigning:
+    """The card in a reader is to sign a file, by the person's own wish.
+
+    `name` is the file's; what else there is to know of it was shown before.
+    """
+
+    name: str
+    reader: str
+    tries_left: int | None
+    lang: str
+    virtual: bool
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Choice:
     """Which of several readers; `options` are their names.
 

@@ -24,6 +24,7 @@ from agent.ui import (
     Cancelled,
     Choice,
     Consent,
+    FileSigning,
     Login,
     Outcome,
     Permission,
@@ -192,6 +193,33 @@ class TerminalInterface(AskedAtOnce):
             key,
             question.lang,
             virtual=_virtual(question),
+            reader=quoted(question.reader),
+            tries=tries_left(question.tries_left, question.lang),
+        )
+
+    # --- signing a file --------------------------------------------------------------
+
+    async def sign_last_try(self, question: FileSigning) -> bool:
+        """Ask whether what is, or may be, the last try may be used to sign."""
+        key = _last("file-sign-last-try", "file-sign-maybe-last-try", question)
+        return await self._yes_no(question.lang, self._sign(key, question))
+
+    async def sign_pin(self, question: FileSigning) -> Pin:
+        """Ask for the PIN with which the file is signed."""
+        return await self._pin(question.lang, self._sign("file-sign-pin", question))
+
+    async def sign_elsewhere(self, question: FileSigning, entry: PinEntry) -> bool:
+        """Ask whether to sign with a PIN that is typed in another place."""
+        words = self._sign(f"file-sign-{entry.value}", question)
+        return await self._yes_no(question.lang, words)
+
+    @staticmethod
+    def _sign(key: str, question: FileSigning) -> str:
+        return text(
+            key,
+            question.lang,
+            virtual=_virtual(question),
+            name=quoted(question.name),
             reader=quoted(question.reader),
             tries=tries_left(question.tries_left, question.lang),
         )
@@ -417,12 +445,16 @@ def _start(
     threading.Thread(target=work, name="terminal", daemon=True).start()
 
 
-def _virtual(question: Consent | Login | PinChange | Choice | Outcome) -> str:
+#: What the person began in this terminal.
+_Own = PinChange | FileSigning
+
+
+def _virtual(question: Consent | Login | Choice | Outcome | _Own) -> str:
     """Return the marks that stand before a question: test card, special run, program.
 
     A program is named where no known browser asks.
     """
-    program = None if isinstance(question, PinChange) else question.program
+    program = None if isinstance(question, _Own) else question.program
     return "".join(
         marks(
             question.lang,
@@ -441,7 +473,7 @@ def _what(signing: Signing) -> str:
     return f"{name}{seen}{number}".strip()
 
 
-def _last(known: str, unknown: str, question: Login | PinChange) -> str:
+def _last(known: str, unknown: str, question: Login | _Own) -> str:
     return unknown if question.tries_left is None else known
 
 

@@ -158,6 +158,16 @@ _WRONG = {
         "async def sign(pdf, order, raw): return await raw(b'a text')\n"
         "worker.sign = sign"
     ),
+    "another signature": (
+        "real = worker.sign\n"
+        "async def sign(pdf, order, raw):\n"
+        "    async def other(data):\n"
+        "        signature = bytearray(await raw(data))\n"
+        "        signature[-1] ^= 1\n"
+        "        return bytes(signature)\n"
+        "    return await real(pdf, order, other)\n"
+        "worker.sign = sign"
+    ),
     "death": "worker.sign = lambda *rest: sys.exit(3)",
 }
 
@@ -170,6 +180,47 @@ async def test_what_a_deceived_child_returns_is_thrown_away(
     changed(monkeypatch, _WRONG[kind])
     with pytest.raises(DocumentFailed):
         await signed_by("adult", document())
+
+
+async def test_size_and_fingerprint_are_not_the_child_s_to_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor does its title reach a person with what could deceive."""
+    lie = (
+        "import dataclasses\n"
+        "real = worker.inspect\n"
+        "worker.inspect = lambda pdf: dataclasses.replace("
+        "real(pdf), size=1, sha256='00', title='a\\u202eb\\nc')"
+    )
+    changed(monkeypatch, lie)
+    pdf = document()
+    async with opened(pdf) as shown:
+        assert shown.inspection.size == len(pdf)
+        assert shown.inspection.sha256 == hashlib.sha256(pdf).hexdigest()
+        assert shown.inspection.title.isprintable()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the child is not confined there")
+@pytest.mark.parametrize("reach", ["open('/etc/hostname')", "socket.socket()"])
+async def test_the_child_can_open_nothing(
+    monkeypatch: pytest.MonkeyPatch, reach: str
+) -> None:
+    """Neither a file nor a connection, once it reads the document."""
+    probe = f"""
+import dataclasses, socket
+real = worker.inspect
+def inspect(pdf):
+    try:
+        {reach}
+        found = "opened"
+    except OSError as error:
+        found = type(error).__name__
+    return dataclasses.replace(real(pdf), title=found)
+worker.inspect = inspect
+"""
+    changed(monkeypatch, probe)
+    async with opened(document()) as shown:
+        assert shown.inspection.title == "OSError"
 
 
 async def test_a_child_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

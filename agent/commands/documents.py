@@ -1,0 +1,43 @@
+"""What the commands for PDF documents share; touches files."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.commands import Failure, Usage
+
+_PARTS = ("asn1crypto", "pyhanko", "pypdfium2")
+
+
+def need_pdf() -> None:
+    """Want the libraries that read and sign documents; Failure."""
+    if any(importlib.util.find_spec(name) is None for name in _PARTS):
+        raise Failure("cli-no-pdf")
+
+
+def read_document(path: Path) -> bytes:
+    """Return a file's bytes, no more than tell that it is too large; Usage."""
+    from agent.pdf.document import MAX_BYTES
+
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Usage("cli-document-unreadable", path=path, reason=error) from None
+
+
+@contextmanager
+def explained_document() -> Iterator[None]:
+    """Let what is wrong with a document in the block become one sentence: Failure."""
+    from agent.pdf.document import DocumentRefused
+    from agent.pdf.process import DocumentFailed
+
+    try:
+        yield
+    except DocumentRefused as refused:
+        raise Failure(f"document-{refused.reason}") from None
+    except DocumentFailed:
+        raise Failure("cli-document-failed") from None
