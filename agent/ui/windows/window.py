@@ -11,6 +11,7 @@ from PySide6.QtGui import (
     QScreen,
 )
 from PySide6.QtWidgets import (
+    QDialog,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -32,7 +33,7 @@ MOST_HEIGHT = 0.85
 _UNLIMITED = 16777215  # Qt's own
 
 
-class Window(QWidget):
+class Window(QDialog):
     """Shows one page at a time."""
 
     closed = Signal()
