@@ -24,6 +24,7 @@ QUESTION: Message = {
     "tries_left": 3,
     "wrong": False,
     "expires": None,
+    "signing": None,
 }
 
 

@@ -223,7 +223,8 @@ async def test_the_menu_page_lists_the_commands(tmp_path: Path) -> None:
         stage.menu._kind("icon")
         page = await stage.page("menu", "about")
         assert isinstance(page, MenuPage)
-        assert page.commands == COMMANDS
+        # "Next person" is a counter's alone.
+        assert page.commands == tuple(name for name in COMMANDS if name != "next")
         assert text("window-menu-icon", "en") in page.lines
         assert (await stage.next()).heading == "tray-menu-about"
         page = await stage.page("menu")
