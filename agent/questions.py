@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from agent.attendance import Attendance
 from agent.errors import Problem
 from agent.events import Audience
-from agent.monitor import CHANGED, Monitor, Unchanged, Watched
+from agent.monitor import CHANGED, Monitor, Watched
 from agent.ui import Cancelled, ScreenMissing, Unavailable
 from cardio.pin import Pin
 from cardio.readers import ReaderState
@@ -61,25 +61,18 @@ class Questions:
         limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
         return True
 
-    async def until_changed(
+    async def pose(
         self,
         origin: str,
-        states: tuple[ReaderState, ...],
-        asking: Coroutine[Any, Any, None],
-    ) -> None:
-        """Ask for a card until the readers are not as in `states`; Problems as `pose`.
-
-        `timeout` after the time of a dialog.
-        """
-        try:
-            await self.pose(origin, Unchanged(states), asking)
-        except ReadersChanged:
-            return
-
-    async def pose(
-        self, origin: str, watched: Watched, question: Coroutine[Any, Any, T]
+        watched: Watched,
+        question: Coroutine[Any, Any, T],
+        opened: Callable[[], None] = lambda: None,
     ) -> T:
-        """Put one question; it ends with what it is about, the request, or the time."""
+        """Put one question; it ends with what it is about, the request, or the time.
+
+        `opened` is called when the interface is asked to show it. Raises Problem, and
+        ReadersChanged where `watched` is `Unchanged`.
+        """
         if self._dialog.locked():
             question.close()
             raise Problem("busy")
@@ -94,6 +87,7 @@ class Questions:
                 leaving.cancel()
                 question.close()
                 raise
+            opened()
             self._audience.tell(origin, {"type": "dialog", "state": "opened"})
             asking = asyncio.ensure_future(question)
             both: set[asyncio.Future[Any]] = {asking, leaving}

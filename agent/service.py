@@ -36,7 +36,7 @@ from agent.identity import identity_body
 from agent.inspection import Found, on_card, reader_id, usable
 from agent.journal import GIVEN, PERSON, Entry, Journal
 from agent.limits import Limits
-from agent.monitor import Monitor, Offer, Stay, Unchanged, stay_of
+from agent.monitor import Monitor, Offer, Stay, Unchanged, Watched, stay_of
 from agent.origins import Grant, Stored, end
 from agent.originstore import OriginsRefused, OriginStore, today
 from agent.policyfile import PolicyFile
@@ -89,6 +89,8 @@ _EXPLAINED = (
 )
 #: What a person can mend by putting a card, or another one, into a reader.
 _MENDED_BY_A_CARD = ("no-reader", "no-card", "unsupported-card", "card-unreadable")
+#: What a question ends with that the interface could not show.
+_NOT_SHOWN = ("no-user-interface", "policy-denied")
 #: A certificate that expires within this many days is told of at each login.
 _SOON_DAYS = 60
 _NOT_ASKED = (
@@ -719,8 +721,23 @@ class AgentService:
 
     async def _pose(self, operation: _Operation, question: Coroutine[Any, Any, T]) -> T:
         """Put one question about the operation's card."""
-        operation.attempt.asked = True
-        return await self._questions.pose(operation.origin, operation.stay, question)
+        return await self._ask(operation.attempt, operation.stay, question)
+
+    async def _ask(
+        self, attempt: _Attempt, watched: Watched, question: Coroutine[Any, Any, T]
+    ) -> T:
+        """Put one question; who could not see it was not asked."""
+        before = attempt.asked
+
+        def opened() -> None:
+            attempt.asked = True
+
+        try:
+            return await self._questions.pose(attempt.origin, watched, question, opened)
+        except Problem as problem:
+            if problem.code in _NOT_SHOWN:
+                attempt.asked = before
+            raise
 
     # --- events ----------------------------------------------------------------------
 
@@ -896,8 +913,8 @@ class AgentService:
             outcome = "internal-error"
             raise
         finally:
-            # Nobody was asked: a page could fill the journal by itself.
-            if outcome == GIVEN or (attempt.asked and outcome != "busy"):
+            # Where nobody was asked, a page could fill the journal by itself.
+            if outcome == GIVEN or attempt.asked:
                 entry = Entry(
                     attempt.origin,
                     attempt.call,
@@ -971,8 +988,7 @@ class AgentService:
             attempt.program,
         )
         offer = Offer(tuple(map(stay_of, belgian)), states)
-        attempt.asked = True
-        return belgian[await self._questions.pose(origin, offer, ask.choose(question))]
+        return belgian[await self._ask(attempt, offer, ask.choose(question))]
 
     async def _cards(
         self, attempt: _Attempt, ask: Conversation, reader: str | None, lang: str
@@ -1001,11 +1017,9 @@ class AgentService:
                     attempt.program,
                     attempt.whose and self._desk.missing(states, attempt.whose),
                 )
-                attempt.asked = True
                 try:
-                    await self._questions.until_changed(
-                        attempt.origin, states, ask.awaited(wanted)
-                    )
+                    with contextlib.suppress(ReadersChanged):
+                        await self._ask(attempt, Unchanged(states), ask.awaited(wanted))
                 except Problem as ended:
                     if ended.code != "timeout":
                         raise
@@ -1096,9 +1110,7 @@ class AgentService:
                 program=program,
                 naming=naming,
             )
-            attempt.asked = True
-            asking = ask.choose(question)
-            return await self._questions.pose(attempt.origin, Unchanged(states), asking)
+            return await self._ask(attempt, Unchanged(states), ask.choose(question))
 
         nobody = text("counter-no-clerk-reader", lang)
         with contextlib.suppress(ReadersChanged):

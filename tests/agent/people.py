@@ -98,7 +98,7 @@ class Person(AskedAtOnce):
 
 
 class FakeWindows(Person):
-    """A person at windows, which are not built yet: answers "always", sees notices."""
+    """A person at windows: answers "always" and sees notices; no window is drawn."""
 
     def __init__(self) -> None:
         super().__init__()

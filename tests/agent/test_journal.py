@@ -16,6 +16,7 @@ from agent import host, journal
 from agent.exclusive import exclusive
 from agent.journal import Entry, Journal
 from agent.settings import Settings
+from agent.ui import Consent, Permission, Unavailable
 from cardio.virtual.profile import load_profile
 from tests.agent.people import PORTAL, Person, running
 from tests.agent.program import run, started
@@ -33,6 +34,14 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     set_to(NOW)
     return set_to
+
+
+class Absent(Person):
+    """Nobody can be asked."""
+
+    async def consent(self, question: Consent) -> Permission:
+        """There is no terminal and no window."""
+        raise Unavailable
 
 
 def _entries(folder: Path) -> list[dict[str, Any]]:
@@ -119,6 +128,34 @@ async def test_what_reached_nobody_does_not_fill_the_journal(tmp_path: Path) -> 
         first.cancel()
         await asyncio.wait_for(person.left.wait(), 5)
     assert [entry["outcome"] for entry in _entries(tmp_path)] == ["cancelled"]
+
+
+async def test_a_question_that_nobody_could_see_does_not_fill_the_journal(
+    tmp_path: Path,
+) -> None:
+    """A locked screen, no window, the dialog of another reader's card."""
+    person = Person(thinks=True)
+    settings = Settings(data_dir=tmp_path)
+    async with running("adult", "kids", person=person, settings=settings) as agent:
+        agent.service.attendance.lock(locked=True)
+        for call in (agent.identity("identity"), agent.login()):
+            assert (await call).body["code"] == "no-user-interface"
+        agent.service.attendance.lock(locked=False)
+        first = asyncio.create_task(agent.identity("identity"))
+        await person.asked.wait()
+        assert (await agent.identity("identity")).body["code"] == "busy"
+        assert _entries(tmp_path) == person.told == []
+        first.cancel()
+        await asyncio.wait_for(person.left.wait(), 5)
+    assert [entry["outcome"] for entry in _entries(tmp_path)] == ["cancelled"]
+
+
+async def test_without_a_window_nothing_is_written_down(tmp_path: Path) -> None:
+    """The interface says that it can show no question."""
+    settings = Settings(data_dir=tmp_path)
+    async with running("adult", person=Absent(), settings=settings) as agent:
+        assert (await agent.identity("identity")).body["code"] == "no-user-interface"
+    assert _entries(tmp_path) == []
 
 
 async def test_counter_mode_writes_counts_alone(tmp_path: Path) -> None:
