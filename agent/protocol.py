@@ -144,7 +144,7 @@ def parse_sign(body: bytes) -> SignRequest:
     known = {"certificate", "hash", "hashFunction", "documentName", "reader", "lang"}
     members = _members(body, known)
     function = members.get("hashFunction")
-    if function not in DIGEST_SIZES:
+    if not isinstance(function, str) or function not in DIGEST_SIZES:
         raise _invalid("hashFunction")
     digest = _base64(members, "hash")
     if len(digest) != DIGEST_SIZES[function]:

@@ -33,6 +33,7 @@ class Review(Page):
         self._boxes = [self._document(*each) for each in enumerate(documents)]
         self._pages = [len(each["pages"]) for each in documents]
         self._viewer()
+        self.spoken.append(self._place(0, 0))
         self.cancel()
         self.choice("window-refuse", answer=None)
         self._go_on = self.allow("window-review-sign", answer=None)
@@ -45,16 +46,18 @@ class Review(Page):
     def show_at(self, document: int, number: int) -> None:
         """Have a page drawn, and say which it is."""
         self._at = (document, number)
-        name = one_line(self.question["documents"][document]["name"])
-        words = self.text(
-            "window-page", name=name, number=number + 1, count=self._pages[document]
-        )
+        words = self._place(document, number)
         self._where.setText(words)
         self._where.setAccessibleName(words)
         self._picture.setAccessibleName(words)
         self._back.setEnabled(number > 0)
         self._on.setEnabled(number + 1 < self._pages[document])
         self.draw.emit(document, number, _WIDTH)
+
+    def _place(self, document: int, number: int) -> str:
+        name = one_line(self.question["documents"][document]["name"])
+        count = self._pages[document]
+        return self.text("window-page", name=name, number=number + 1, count=count)
 
     def show_drawn(self, document: int, number: int, bitmap: Message) -> None:
         """Show a page that was drawn, unless another one is looked at by now."""
@@ -76,18 +79,24 @@ class Review(Page):
 
     def _document(self, number: int, document: Message) -> QCheckBox:
         """Add a document: struck out or not, its facts, and a button to look at it."""
+        name = quoted(document["name"])
+        self.column.addWidget(paragraph(name, "term"))
+        self.spoken.append(name)
         row = QWidget()
         across = QHBoxLayout(row)
         across.setContentsMargins(0, 0, 0, 0)
-        box = QCheckBox(quoted(document["name"]).replace("&", "&&"))
+        box = QCheckBox(self.text("window-sign-do"))
+        box.setAccessibleName(f"{box.text()}: {name}")
         box.setChecked(True)
         box.toggled.connect(self._settle)
-        across.addWidget(box, 1)
+        across.addWidget(box)
         look = QPushButton(self.text("window-review-look"))
         look.setAutoDefault(False)
-        look.setAccessibleDescription(quoted(document["name"]))
+        look.setAccessibleName(f"{look.text()}: {name}")
         look.clicked.connect(lambda: self.show_at(number, 0))
         across.addWidget(look)
+        box.setFixedHeight(look.sizeHint().height())
+        across.addStretch()
         self.column.addWidget(row)
         self.say(
             "window-review-facts",

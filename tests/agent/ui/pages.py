@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import zlib
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
 from agent.host.peers import UNKNOWN
+from agent.pdf.document import NOTICES
 from agent.texts import text
-from agent.ui import AlwaysUsed, Awaited, Choice, Consent, Login, Outcome, PinChange
+from agent.ui import (
+    AlwaysUsed,
+    Awaited,
+    Choice,
+    Consent,
+    Login,
+    Outcome,
+    PinChange,
+    Review,
+    Reviewed,
+    Signing,
+)
 from agent.ui import Values as ValuesQuestion
 from agent.ui.frames import Message
-from agent.ui.windows import card, consent, pin
+from agent.ui.windows import card, consent, pin, sign
 from agent.ui.windows.page import Page
 from cardio.beid.identity import DOCUMENT_TYPES
 from tests.agent.hostile import HOSTILE
@@ -153,6 +167,40 @@ _MARKED = {
 _READERS = ("ACS ACR38U 00 00", "Generic Smart Card Reader Interface " * 3, "x" * 200)
 _CONSENT = Consent(SITE, ALL_DATA, None, "", virtual=False)
 
+_UNSEEN = Signing("Verklaring op eer", None)
+_SEEN = Signing(
+    "Verklaring op eer",
+    f'"Verklaring", 2, 12345, SHA-256 {"0f" * 32}',
+    number=2,
+    count=3,
+    qualified=True,
+)
+_DOCUMENT = Reviewed(
+    "Verklaring op eer.pdf",
+    "Verklaring",
+    ((595.0, 842.0), (595.0, 842.0)),
+    12345,
+    "0f" * 32,
+    NOTICES,
+)
+_REVIEW = Review(
+    SITE,
+    (_DOCUMENT, dataclasses.replace(_DOCUMENT, name=GERMAN, title="", notices=())),
+    "Bevestiging van uw plaats",
+    "",
+    virtual=False,
+)
+
+
+def _drawn(question: Message) -> Page:
+    """Return the page of a review with the first page of a document drawn."""
+    page = sign.Review(question)
+    page.show_at(0, 0)
+    pixels = b64encode(zlib.compress(b"\xee\xee\xff" * 320 * 400)).decode()
+    page.show_drawn(0, 0, {"width": 320, "height": 400, "pixels": pixels})
+    return page
+
+
 PAGES: dict[str, Make] = {
     "consent": _of(consent.consent, _CONSENT),
     "consent-always": _of(
@@ -210,6 +258,23 @@ PAGES: dict[str, Make] = {
     "ended-timeout": _of(card.ended, _outcome("identity", "timeout")),
     "ended-unwanted": _of(card.ended, _outcome("identity", "unwanted", "identity")),
     "ended-expired": _of(card.ended, _outcome("authenticate", "certificate-expired")),
+    "sign": _of(pin.sign, _login(signing=_SEEN)),
+    "sign-unseen": _of(pin.sign, _login(signing=_UNSEEN, expires="2026-12-24")),
+    "sign-pin": _of(pin.pin, _login(signing=_SEEN)),
+    "sign-last-try": _of(pin.last_try, _login(1, signing=_SEEN)),
+    "sign-elsewhere": _of(pin.elsewhere, _login(signing=_UNSEEN), entry="reader"),
+    "review": _of(_drawn, _REVIEW),
+    "review-hostile": _of(
+        _drawn,
+        dataclasses.replace(
+            _REVIEW,
+            documents=tuple(
+                dataclasses.replace(_DOCUMENT, name=words, title=words)
+                for words in HOSTILE_TEXTS[:4]
+            ),
+        ),
+    ),
+    "ended-signed": _of(card.ended, _outcome("sign-pdf", "given", "documents")),
     "notice": _of(card.notice, AlwaysUsed(SITE, ("identity",), "", virtual=True)),
     "change": _of(pin.change, _change()),
     "change-last-try": _of(pin.change_last_try, _change(1, "Generic Reader " * 12)),

@@ -13,6 +13,7 @@ _ROLES = {
     "SiteName": QAccessible.Role.StaticText,
     "QPushButton": QAccessible.Role.Button,
     "GuardedButton": QAccessible.Role.Button,
+    "QCheckBox": QAccessible.Role.CheckBox,
     "QRadioButton": QAccessible.Role.RadioButton,
     "PinField": QAccessible.Role.EditableText,
     "QProgressBar": QAccessible.Role.ProgressBar,
