@@ -584,7 +584,8 @@ class AgentService:
     ) -> tuple[bytes, LoginCertificates]:
         """Ask the PIN and sign with it; a wrong one is asked again where that goes.
 
-        Each PIN is one that the person typed: none is sent twice.
+        Each PIN is one that the person typed: none is sent twice. Who closes the window
+        while the card signs has cancelled; that a PIN was wrong is said all the same.
         """
         told, wrong = ready.status.tries_left, False
         while True:
@@ -594,16 +595,21 @@ class AgentService:
             sign = self._signing(operation, algorithm, digest, ready, pin, told)
             unwanted = partial(self._unwanted, operation)
             try:
-                return await operation.reservation.run(
+                signed: tuple[bytes, LoginCertificates]
+                signed = await operation.reservation.run(
                     partial(as_problem, sign), unwanted
                 )
             except Problem as problem:
                 left = problem.tries_left
-                again = operation.ask.patient and problem.code == "pin-incorrect"
-                if not again or not left:
+                there = operation.ask.patient and not operation.ask.closed
+                if problem.code != "pin-incorrect" or not there or not left:
                     raise
                 told, wrong = None if told is None else left, True
                 tries = self._tries(operation.stay, told)
+            else:
+                if operation.ask.closed:  # the signature is thrown away
+                    raise Problem("user-cancelled")
+                return signed
 
     def _unwanted(
         self, operation: _Operation, late: asyncio.Future[tuple[bytes, Any]]

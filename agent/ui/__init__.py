@@ -241,6 +241,10 @@ class Conversation(Protocol):
     #: values before they leave, type a PIN again. Else each of these ends the request.
     patient: bool
 
+    @property
+    def closed(self) -> bool:
+        """True once the person closed what is shown, also while the card works."""
+
     def show_on(self, screen: int | str) -> None:
         """Show what follows on a screen, by number from 1 or by name; ScreenMissing.
 
@@ -317,6 +321,7 @@ class AskedAtOnce:
     """What interfaces share that ask a question and have the answer, no more."""
 
     patient = False
+    closed = False
 
     @asynccontextmanager
     async def conversation(

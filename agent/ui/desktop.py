@@ -64,6 +64,8 @@ class DesktopInterface:
         self._cooling: asyncio.TimerHandle | None = None
         #: The last window that tells how something ended; the next one takes its place.
         self._last: WindowProcess | None = None
+        #: Windows that show a use of "always", each until it closes or is shown anew.
+        self._notices: dict[AlwaysUsed, WindowProcess] = {}
         self._talks: list[DesktopConversation] = []
 
     @asynccontextmanager
@@ -83,9 +85,15 @@ class DesktopInterface:
                 self._last = left
 
     async def notice(self, used: AlwaysUsed) -> None:
-        """Show that an "always" was used; Unavailable."""
+        """Show that an "always" was used; Unavailable.
+
+        No question that follows takes its place: the site could hide it so.
+        """
         process = await self._take()
-        self._last = process
+        if (before := self._notices.pop(used, None)) is not None:
+            before.kill()
+        standing = {key: each for key, each in self._notices.items() if not each.ended}
+        self._notices = standing | {used: process}
         try:
             process.send({"notice": dataclasses.asdict(used)})
             async with asyncio.timeout(_READY_SECONDS):
@@ -124,6 +132,9 @@ class DesktopInterface:
         """End what is open."""
         self._cool()
         self._dismiss()
+        for process in self._notices.values():
+            process.kill()
+        self._notices.clear()
 
     def _cool(self) -> None:
         if self._cooling is not None:
@@ -198,6 +209,11 @@ class DesktopConversation:
             return None
         process.leave()
         return process
+
+    @property
+    def closed(self) -> bool:
+        """True once its window was closed, or its process has ended otherwise."""
+        return self._process is not None and self._process.ended
 
     def show_on(self, screen: int | str) -> None:
         """Show what follows on this screen; each question looks whether it is there."""

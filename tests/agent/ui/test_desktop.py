@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.ui import desktop
+from agent.ui import AlwaysUsed, desktop
 from agent.ui.desktop import DesktopInterface
 from agent.ui.process import WindowProcess
+from cardio.apdu import INS
+from cardio.channel import Apdu
 from cardio.pin import Pin
 from tests.agent.people import Agent, running
 
@@ -39,6 +41,10 @@ go.write(frames.encode({"ready": True}))
 while True:
     message = frames.parse_message(fill(frames.parse_head(fill(5))[1]))
     told.write(" ".join(sorted(message)) + "\\n")
+    if "notice" in message:
+        go.write(frames.encode({"shown": True}))
+    if "work" in message and answers[:1] == ["leaves"]:
+        sys.exit(0)
     if "ask" in message and answers:
         if answers[0] == "behind":
             go.write(frames.encode({answers.pop(0): True}))
@@ -112,6 +118,47 @@ async def test_how_a_login_ended_stands_while_others_ask_in_vain(
         agent.service.attendance.lock(locked=True)
         assert (await agent.login()).status == 424
         assert not windows.processes[0].ended
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"), [("1234", "user-cancelled"), ("9999", "pin-incorrect")]
+)
+async def test_who_closes_the_window_while_the_card_signs_has_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: str
+) -> None:
+    """No login comes of it; that a try was lost is told all the same."""
+    windows = _Windows(tmp_path / "told", typed, "leaves")
+    async with _agent(windows) as agent:
+        [card] = agent.cards
+        transmit = card.transmit
+
+        def slowly(apdu: Apdu) -> bytes:
+            if apdu[1] == INS.VERIFY and len(apdu) > 5:
+                deadline = time.monotonic() + 20
+                while not windows.processes[0].ended:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+            return transmit(apdu)
+
+        monkeypatch.setattr(card, "transmit", slowly)
+        assert (await agent.login()).body["code"] == code
+        assert len(windows.processes) == 1
+
+
+async def test_a_notice_of_always_stands_while_its_site_asks_more(
+    tmp_path: Path,
+) -> None:
+    """Else a site could take it away before anybody read it; the next use renews it."""
+    windows = _Windows(tmp_path / "told", "closes")
+    used = AlwaysUsed("https://portal.example", ("identity",), "en", virtual=False)
+    async with _agent(windows) as agent:
+        await windows.interface.notice(used)
+        assert (await agent.login()).body["code"] == "user-cancelled"
+        assert not windows.processes[0].ended
+        await windows.interface.notice(used)
+        await windows.ended(windows.processes[0])
+        assert not windows.processes[2].ended
+    await windows.ended(windows.processes[2])
 
 
 async def test_a_window_that_dies_leaves_no_thread(tmp_path: Path) -> None:
