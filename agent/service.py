@@ -80,8 +80,10 @@ _log = logging.getLogger(__name__)
 
 FEATURES = ("authenticate", "chip", "events", "identity")
 _CLOSING_SECONDS = 10.0
-#: What a person has to know about the card, though nothing was asked about it.
+#: What a person has to know about the card, though nothing was asked about it, or the
+#: window was closed before.
 _EXPLAINED = (
+    "pin-incorrect",
     "pin-blocked",
     "certificate-expired",
     "no-certificate",
@@ -936,7 +938,7 @@ class AgentService:
             if outcome == GIVEN or attempt.asked:
                 self._tell(told)
             if outcome != "cancelled" and not self._past(attempt):
-                if attempt.asked:
+                if attempt.asked and not ask.closed:
                     ask.ended(told)
                 elif outcome in _EXPLAINED:
                     await ask.explain(told)

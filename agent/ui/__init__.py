@@ -285,7 +285,7 @@ class Conversation(Protocol):
         """
 
     async def explain(self, outcome: Outcome) -> None:
-        """Show the end of a request about which nothing was asked."""
+        """Show the end of a request with nothing asked, or its window closed."""
 
 
 class UserInterface(Protocol):

@@ -319,11 +319,11 @@ class DesktopConversation:
                 self._process.leave()
 
     async def explain(self, outcome: Outcome) -> None:
-        """Show the end of a request about which nothing was asked; no more than that.
+        """Show the end of a request with nothing asked, or its window closed.
 
         Where no window can open the page alone says it.
         """
-        if self._process is None and not self._left:
+        if (self._process is None or self.closed) and not self._left:
             try:
                 self._process = await self._take()
             except Unavailable:
