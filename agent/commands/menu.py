@@ -189,6 +189,8 @@ class Menu:
     def _kind(self, kind: str) -> None:
         """Take note of what the desktop can show; say once where that is nothing."""
         self._icon_only = kind == "icon"
+        if self._folder is None:  # the demo: a second start is another demo
+            return
         if kind == "none" and self._say_once("none"):
             say(text("tray-none", self._lang))
             self._run_aside(self._notice())

@@ -112,7 +112,9 @@ class _Notice:
 
     async def close(self) -> None:
         """Take it away."""
-        with contextlib.suppress(Exception):  # the bus may be gone with the session
+        if not self._bus.connected:  # it ended with the session
+            return
+        with contextlib.suppress(Exception):  # the bus may be gone at any moment
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._call(
                     _NAME, _PATH, _NAME, "CloseNotification", "u", self._number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,9 @@ _CONFIG = "[global]\nmonitor = 0\nshow_indicators = false\n"
 
 
 @pytest.fixture
-async def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+async def bus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A session's bus."""
     address = f"unix:path={tmp_path / 'bus'}"
     daemon = await asyncio.create_subprocess_exec(
@@ -39,7 +42,7 @@ async def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     await daemon.stdout.readline()
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
     try:
-        yield
+        yield daemon
     finally:
         await _end(daemon)
 
@@ -52,7 +55,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 @pytest.fixture
 async def desktop(
-    bus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bus: asyncio.subprocess.Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[None]:
     """A program that shows notifications on a screen."""
     async with virtual_screen() as screen:
@@ -102,6 +105,30 @@ async def test_a_click_on_the_notification_is_told_and_it_goes_with_the_question
     async with noticed("eID agent", words, "Show", lambda _: None):
         await _count("1")
     await _count("0")
+
+
+@pytest.mark.usefixtures("desktop")
+async def test_a_session_that_ends_before_the_question_leaves_no_mistake_in_the_log(
+    bus: asyncio.subprocess.Process,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C ends a bus that the same terminal started, and the agent just after it."""
+    lines: list[MessageBus] = []
+    connect = MessageBus.connect
+
+    async def watched(self: MessageBus) -> MessageBus:
+        lines.append(self)
+        return await connect(self)
+
+    monkeypatch.setattr(MessageBus, "connect", watched)
+    async with noticed("eID agent", "A question", "Show", lambda _: None):
+        await _count("1")
+        bus.kill()
+        with contextlib.suppress(EOFError, OSError):
+            await asyncio.wait_for(lines[0].wait_for_disconnect(), 20)
+    gc.collect()
+    assert not caplog.messages
 
 
 async def test_without_a_desktop_nothing_is_shown_and_nothing_breaks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import threading
@@ -49,6 +50,11 @@ class Pipe(QObject):
             self.ended.emit()
 
     def _read(self) -> None:
+        # RuntimeError: the window was closed, and took its end of the signals along.
+        with contextlib.suppress(RuntimeError):
+            self._tell()
+
+    def _tell(self) -> None:
         try:
             while head := self._fill(frames.HEAD_BYTES):
                 _, length = frames.parse_head(head)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
 import sys
 from typing import Any
 
@@ -12,6 +14,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 from PySide6.QtWidgets import QApplication
 
 from agent.texts import text
+from agent.ui import frames
 from agent.ui.frames import Message
 from agent.ui.windows.desk import Desk
 
@@ -66,3 +69,36 @@ def test_a_login_is_agreed_to_before_the_pin_whatever_was_asked_before(
     assert desk._window.page is not None
     assert desk._window.page.heading == text("window-pin", "en")
     assert _ask(desk, "pin", wrong=True) == text("window-wrong", "en")
+
+
+#: A window process whose window is gone while its thread waits for the agent.
+_CLOSED = """
+import os, threading
+from PySide6.QtCore import QCoreApplication
+from shiboken6 import delete
+from agent.ui.windows.pipe import Pipe
+app = QCoreApplication([])
+pipe = Pipe()
+pipe.start()
+delete(pipe)
+os.write(1, b"closed")
+[thread.join() for thread in threading.enumerate() if thread.name == "pipe"]
+"""
+
+
+@pytest.mark.parametrize("said", [frames.encode({"over": 1}), b""])
+async def test_what_the_agent_says_to_a_closed_window_is_no_mistake(
+    said: bytes,
+) -> None:
+    """It crossed the person's Cancel: nothing appears in the agent's terminal."""
+    window = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _CLOSED),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert window.stdout is not None
+    await window.stdout.readexactly(len("closed"))
+    _, wrong = await window.communicate(said)
+    assert wrong == b""
+    assert window.returncode == 0

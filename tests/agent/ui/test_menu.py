@@ -259,6 +259,16 @@ async def test_a_desktop_without_a_tray_is_told_once(
         assert capfd.readouterr().err.count(text("tray-none", "en")) == told
 
 
+async def test_the_demo_does_not_send_to_a_second_start(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would be a demo of its own, with another menu."""
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    async with staged(None, "adult") as stage:
+        stage.menu._kind("none")
+    assert text("tray-none", "en") not in capfd.readouterr().err
+
+
 async def test_readers_cards_and_work_are_shown_as_they_change(tmp_path: Path) -> None:
     """By the service's own events."""
     async with staged(tmp_path, "adult") as stage:
