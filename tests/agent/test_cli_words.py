@@ -155,6 +155,20 @@ def test_what_has_no_words_of_ours_is_said_as_it_is() -> None:
     assert in_words(Words("reason-hung-up"), "en") == "the other side hung up"
 
 
+def test_what_a_site_may_ask_is_said_in_right_german(tmp_path: Path) -> None:
+    """The capabilities stand in the accusative everywhere."""
+    words = ["--data-dir", str(tmp_path / "data"), "--lang", "de"]
+    said = run("origins", "allow", "https://portal.example", *words).stdout
+    assert "https://portal.example: darf um eine Anmeldung bitten, bis " in said
+
+
+def test_with_nothing_installed_a_removal_says_so_and_no_more(tmp_path: Path) -> None:
+    """Nobody asked it to show anything."""
+    words = ["--data-dir", str(tmp_path / "data"), "--lang", "en"]
+    said = run("trust", "remove", *words).stdout
+    assert said == "The eID agent has installed nothing here.\n"
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_kind_of_card_has_a_name(lang: str) -> None:
     """None of those that the manuals list is unknown; English is the wire's."""
