@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import zlib
 from base64 import b64encode
@@ -86,7 +85,7 @@ ADDRESS: Message = {
 PHOTO = {
     "width": 140,
     "height": 200,
-    "pixels": base64.b64encode(b"\x88" * 140 * 200 * 3).decode(),
+    "pixels": b64encode(zlib.compress(b"\x88" * 140 * 200 * 3)).decode(),
 }
 _ADULT = {
     name: value

@@ -98,7 +98,10 @@ def _out_of_order(window: Window, widgets: list[QWidget]) -> list[str]:
         scrolled = window.page is not None and window.page.isAncestorOf(widget)
         return not scrolled, point.y(), point.x()
 
-    if chain == sorted(stops, key=place):
+    wanted = sorted(stops, key=place)
+    # It is a ring: where it begins is told by what has the focus first.
+    begin = chain.index(wanted[0])
+    if chain[begin:] + chain[:begin] == wanted:
         return []
     return [
         f"Tab goes {[widget.accessibleName() or widget.text() for widget in chain]}"
