@@ -23,8 +23,10 @@ _log = logging.getLogger(__name__)
 
 FILE = "journal.jsonl"
 _LOCK = "journal.lock"
-#: The outcome of what was really given; all others are codes of problems.
+#: The outcome of what was really given; others are codes of problems, or CANCELLED.
 GIVEN = "given"
+#: The page, or Ctrl-C, ended it before it was given.
+CANCELLED = "cancelled"
 #: In place of a call: a person who was served at a counter.
 PERSON = "person"
 #: Bytes beyond which the oldest lines go, and what is kept then.

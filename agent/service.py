@@ -34,7 +34,7 @@ from agent.events import (
 )
 from agent.identity import identity_body
 from agent.inspection import Found, on_card, reader_id, usable
-from agent.journal import GIVEN, PERSON, Entry, Journal
+from agent.journal import CANCELLED, GIVEN, PERSON, Entry, Journal
 from agent.limits import Limits
 from agent.monitor import Monitor, Offer, Stay, Unchanged, Watched, stay_of
 from agent.origins import Grant, Stored, end
@@ -915,7 +915,7 @@ class AgentService:
                 self._limits.refused(attempt.origin)
             raise
         except asyncio.CancelledError:
-            outcome = "cancelled"
+            outcome = CANCELLED
             raise
         except BaseException:
             outcome = "internal-error"
@@ -937,7 +937,7 @@ class AgentService:
             told = self._outcome(attempt, outcome, end.title(lang), lang)
             if outcome == GIVEN or attempt.asked:
                 self._tell(told)
-            if outcome != "cancelled" and not self._past(attempt):
+            if outcome != CANCELLED and not self._past(attempt):
                 if attempt.asked and not ask.closed:
                     ask.ended(told)
                 elif outcome in _EXPLAINED:

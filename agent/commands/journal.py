@@ -9,7 +9,7 @@ from typing import Any
 from agent.commands import Failure, answer, data_dir, say
 from agent.commands.reasons import Located
 from agent.errors import STATUS
-from agent.journal import FILE, GIVEN, PERSON, Contents, Journal
+from agent.journal import CANCELLED, FILE, GIVEN, PERSON, Contents, Journal
 from agent.texts import text
 from agent.words import one_line, origin_line
 
@@ -61,7 +61,7 @@ def _line(entry: dict[str, Any], lang: str) -> str:
     call = _word("call", entry["call"], _CALLS, lang)
     outcome = entry["outcome"]
     words = text("journal-given", lang) if outcome == GIVEN else one_line(outcome)
-    if outcome in STATUS:
+    if outcome in STATUS or outcome == CANCELLED:
         words = text("journal-refused", lang, code=outcome)
     if "day" in entry and entry["call"] == PERSON:
         words = text("journal-people", lang, count=entry["count"])

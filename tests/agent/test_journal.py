@@ -325,17 +325,20 @@ def test_the_journal_is_shown_and_erased(tmp_path: Path, now: Any) -> None:
     book = Journal(tmp_path)
     book.add(ENTRY)
     book.add(Entry(PORTAL, "authenticate", ("certificate",), "user-denied"))
+    book.add(Entry(PORTAL, "identity", ("address",), journal.CANCELLED))
     with (tmp_path / journal.FILE).open("ab") as file:
         file.write(b"what\n")
     shown = _journal(tmp_path)
     assert shown.returncode == 0
-    first, second = shown.stdout.splitlines()
+    first, second, third = shown.stdout.splitlines()
     assert first.endswith(f"  {PORTAL}  reading: identity, photo  given")
     assert second.endswith("login: name and national number  not given (user-denied)")
-    assert "are damaged and are not shown: 3." in shown.stderr
+    assert third.endswith("reading: address  not given (cancelled)")
+    assert "are damaged and are not shown: 4." in shown.stderr
     found = json.loads(_journal(tmp_path, "--json").stdout)
-    assert found["badLines"] == [3]
-    assert [entry["outcome"] for entry in found["entries"]] == ["given", "user-denied"]
+    assert found["badLines"] == [4]
+    outcomes = [entry["outcome"] for entry in found["entries"]]
+    assert outcomes == ["given", "user-denied", "cancelled"]
     assert _journal(tmp_path, "erase").returncode == 0
     assert _journal(tmp_path).stdout == "Nothing was shared or signed.\n"
     assert _journal(tmp_path, "erase").returncode == 0
