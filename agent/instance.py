@@ -168,13 +168,13 @@ def _published(data_dir: Path) -> _Published:
         except FileNotFoundError:
             if _free(data_dir) or time.monotonic() > deadline:
                 raise NotRunning from None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             raise NotRunning from None
         time.sleep(_PAUSE_SECONDS)
 
 
 def _parse(data: bytes) -> _Published:
-    """Read the file that `publish` writes; ValueError for anything else."""
+    """Read the file that `publish` writes; ValueError, RecursionError for others."""
     match json.loads(data):
         case {"port": int(port), "address": str(address), "key": str(key)}:
             return _Published(port, address, bytes.fromhex(key))

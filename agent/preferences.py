@@ -31,7 +31,7 @@ def load(folder: Path | None) -> Preferences:
                 return Preferences(known, tuple(map(str, told)))
             case _:
                 pass
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         pass
     return Preferences()
 

@@ -131,7 +131,15 @@ def test_looking_for_an_agent_makes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "left", [b"", b"[]", b"{}", b'{"port": "x"}', b'{"port":1,"address":"","key":"z"}']
+    "left",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"port": "x"}',
+        b'{"port":1,"address":"","key":"z"}',
+        pytest.param(b"[" * 100_000, id="nested too deep"),
+    ],
 )
 def test_a_damaged_note_is_as_good_as_none(tmp_path: Path, left: bytes) -> None:
     """What a crash left behind is no agent, and does not stop the next."""

@@ -344,7 +344,11 @@ def test_windows_and_macos_are_told_exactly(tmp_path: Path) -> None:
     assert b"RunAtLoad" in entry
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"lang": "xx", "told": []}', "\0"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"lang": "xx", "told": []}', "\0", "[" * 100_000],
+    ids=["empty", "no object", "no language", "no text", "nested too deep"],
+)
 def test_settings_that_are_damaged_count_as_none(tmp_path: Path, content: str) -> None:
     """The agent starts all the same."""
     file = tmp_path / preferences.FILE
