@@ -174,6 +174,32 @@ def test_another_root_does_not_help() -> None:
     assert not is_valid(checks.values())
 
 
+@pytest.mark.parametrize(
+    ("pinned", "published"),
+    [
+        (
+            roots.BELGIAN_ROOTS,
+            [
+                "A8D14E945E3E5156BCAE5E39737CF6A1B1F51028BBBF982F50CE5F4C05568B4D",
+                "C3FBF37259AF0954EEEA4282DD1C7226A54E7150F7C29A2C495BA34DBFE09CA0",
+                "702DD5C1A093CF0A9D71FADD9BF9A7C5857D89FB73B716E867228B3C2BEB968F",
+                "9C872BC979A7C09A58D4A274C199E5CB16CFA9B9618D98BC9A9988E984B8495C",
+            ],
+        ),
+        (
+            roots.HISTORIC_ROOTS,
+            ["9F9744463BE13714754E1A3BECF98C08CC205E4AB32028F4E2830C4A1B2775B8"],
+        ),
+    ],
+    ids=["in use", "historic"],
+)
+def test_the_pinned_roots_are_the_published_ones(
+    pinned: frozenset[str], published: list[str]
+) -> None:
+    """Root CA3, CA4 (twice) and CA6, and CA2; no other root is trusted unasked."""
+    assert pinned == {fingerprint.lower() for fingerprint in published}
+
+
 def test_a_root_from_the_card_counts_only_by_its_fingerprint(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -152,6 +152,23 @@ def test_a_login_through_opensc_is_accepted_and_leaves_no_pin_right(
     assert person.surname
 
 
+def test_an_expired_certificate_that_shows_only_in_the_login_gives_no_token(
+    pcscd: Pcscd, card_option: str, tmp_path: Path
+) -> None:
+    """OpenSC shows a 1.7 card's certificates after the PIN: the signature is kept."""
+    with (
+        pcscd.card(load_profile("expired", applet="1.7")) as card,
+        agent(card_option, tmp_path) as (program, port, ca),
+    ):
+        with ask_login(port, ca) as login:
+            program.until("PIN: $")
+            program.type("1234")
+        assert (login.status, login.body["code"]) == (424, "certificate-expired")
+        assert "signature" not in login.body
+        assert verifies(card) == 1
+        assert card.transmit(STATUS) == b"\x63\xc3"
+
+
 def test_a_second_login_asks_for_the_pin_again(
     pcscd: Pcscd, card_option: str, tmp_path: Path
 ) -> None:

@@ -96,6 +96,21 @@ async def test_a_garbled_first_answer_is_asked_for_again() -> None:
         assert (await agent.login()).status == 200
 
 
+async def test_a_belgian_card_that_refused_once_is_asked_again() -> None:
+    """By a fault of the moment; its answer to reset says that it is one of ours."""
+    refusals = [b"\x6d\x00", b"\x6a\x82"]  # GET CARD DATA and SELECT
+
+    class Refused(RecordedCard):
+        def transmit(self, apdu: Apdu) -> bytes:
+            answer = super().transmit(apdu)
+            return refusals.pop(0) if refusals else answer
+
+    async with running("", settings=ALLOWED) as agent:
+        agent.readers.insert(Refused(load_profile("adult")))
+        assert (await agent.login()).body["code"] == "unsupported-card"
+        assert (await agent.login()).status == 200
+
+
 async def test_a_service_that_is_stuck_is_looked_at_once_whoever_gives_up() -> None:
     """Pages that ask and go away again leave one look behind, not one each."""
     begun, go = [], threading.Event()

@@ -50,6 +50,13 @@ def test_nothing_follows_a_command_with_a_pin(ins: int, answer: str, data: str) 
     assert bytes(FollowUp(script).transmit(command)).hex().upper() == answer
 
 
+@pytest.mark.parametrize("answer", ["6108", "6100"])
+def test_log_off_is_done_when_it_says_so_itself(answer: str) -> None:
+    """What the card answers to another command does not stand for it."""
+    script = ScriptedChannel(("80E60000", answer), ("00C0", "9000"))
+    assert FollowUp(script).transmit(apdu.log_off()).sw == int(answer, 16)
+
+
 @given(st.binary(min_size=1, max_size=40), st.sampled_from(sorted(PIN_INSTRUCTIONS)))
 def test_masking_never_shows_the_data_of_a_pin_command(data: bytes, ins: int) -> None:
     """However long the data field is, `**` stands for it."""

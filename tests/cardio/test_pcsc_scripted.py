@@ -315,3 +315,11 @@ def test_states_that_contradict_themselves_are_read_with_care(
     (state,) = pcsc.PcscReaders().readers()
     assert state.atr == seen
     assert PNP not in state.name
+
+
+def test_readers_of_windows_itself_are_left_out(winscard: FakeWinscard) -> None:
+    """They hold no card that a person could put in, and are never asked."""
+    winscard.readers["Windows Hello for Business 1"] = inserted(1)
+    assert {state.name for state in pcsc.PcscReaders().readers()} == set(BOTH)
+    with watching() as reports:
+        assert reports.next() == BOTH
