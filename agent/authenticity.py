@@ -29,6 +29,7 @@ from agent.relyingparty.rrn import RrnKey, check_card_began, check_rrn_dates, rr
 from agent.relyingparty.tokens import national_number
 from agent.relyingparty.verification import PHOTO_HASHES
 from cardio.beid.identity import Identity, parse_identity
+from cardio.beid.rrn_signature import signed_address
 from cardio.errors import MalformedData
 from cardio.files import EF
 
@@ -149,7 +150,7 @@ class _Judge:
 
     def identity_signature(self) -> Result:
         """Over the identity file as it is stored."""
-        return self._signed(EF.IDENTITY, EF.IDENTITY_SIGNATURE, b"", trimmed=False)
+        return self._signed(EF.IDENTITY, EF.IDENTITY_SIGNATURE, lambda data: data)
 
     def address_signature(self) -> Result:
         """Over the address without padding and the identity's signature with it."""
@@ -157,10 +158,12 @@ class _Judge:
         if EF.ADDRESS in self._files and identity_signature is None:
             return _UNPROVABLE
         return self._signed(
-            EF.ADDRESS, EF.ADDRESS_SIGNATURE, identity_signature or b"", trimmed=True
+            EF.ADDRESS,
+            EF.ADDRESS_SIGNATURE,
+            lambda data: signed_address(data, identity_signature or b""),
         )
 
-    def _signed(self, ef: EF, by: EF, appended: bytes, *, trimmed: bool) -> Result:
+    def _signed(self, ef: EF, by: EF, covered: Callable[[bytes], bytes]) -> Result:
         data, signature = self._files.get(ef), self._files.get(by)
         if data is None:
             return _ABSENT
@@ -171,8 +174,7 @@ class _Judge:
         if signature is None:
             return _UNPROVABLE
         key = RrnKey(trust.service_chain((certificate,)), allow_historic=True)
-        signed = (data.rstrip(b"\0") if trimmed else data) + appended
-        if not key.signed(signature, signed):
+        if not key.signed(signature, covered(data)):
             return _DIFFERS
         return _HISTORIC if key.historic else _FITS
 

@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from agent import __version__, host, preferences
 from agent.commands import Failure, say
-from agent.texts import text
+from agent.texts import LANGUAGES, text
 from agent.words import one_line
 
 if TYPE_CHECKING:
     from cardio.virtual.faults import Fault
 
-LANGUAGES = ("nl", "fr", "de", "en")
 PERSONAS = (
     "adult, adult-1.7, foreigner, kids, long-names, expired, one-try, blocked, "
     "rekeyed-1.7, and what virtual-card --list names"

@@ -121,7 +121,7 @@ class BodyRefused(Exception):
     """A body that did not come, or not in a form that can be read."""
 
 
-def as_problem(code: str) -> web.Response:
+def problem_response(code: str) -> web.Response:
     """Answer in the form of the HTTP API."""
     problem = Problem(code)
     return web.json_response(
@@ -154,7 +154,7 @@ class _Refusing(web.RequestHandler):
         without_host = (message or "").startswith(_NOT_ONE_HOST)
         code = "host-refused" if without_host else "invalid-request"
         server = self._manager  # None once the connection is lost
-        answer = server.answer if isinstance(server, _Server) else as_problem
+        answer = server.answer if isinstance(server, _Server) else problem_response
         response = answer("internal-error" if status == 500 else code)
         response.force_close()
         return response
@@ -191,7 +191,7 @@ class Runner(web.AppRunner):
     def __init__(
         self,
         app: web.Application,
-        answer: Callable[[str], web.Response] = as_problem,
+        answer: Callable[[str], web.Response] = problem_response,
         door: Door | None = None,
         **options: Any,
     ) -> None:

@@ -6,11 +6,11 @@ that a page can read its own mistakes; what fails at the gate carries none.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -212,8 +212,6 @@ async def _answer(
         return response
     except web.HTTPException:
         return _failed(request, Problem("invalid-request"))
-    except asyncio.CancelledError:
-        raise
     except Exception as error:
         _log.error("unexpected %s at %s", type(error).__name__, _place(error))
         return _failed(request, Problem("internal-error"))
@@ -309,18 +307,14 @@ def _language(request: web.Request, asked: str | None) -> str:
     return protocol.choose_language(asked, accept, default)
 
 
-class _speaking:  # noqa: N801  (reads as a phrase in a `with`)
-    """Lets a problem speak the language that the body asked for."""
-
-    def __init__(self, lang: str) -> None:
-        self._lang = lang
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Problem):
-            error.lang = self._lang
+@contextmanager
+def _speaking(lang: str) -> Iterator[None]:
+    """Let a problem speak the language that the body asked for."""
+    try:
+        yield
+    except Problem as problem:
+        problem.lang = lang
+        raise
 
 
 async def _openapi(request: web.Request) -> web.Response:

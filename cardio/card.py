@@ -278,5 +278,6 @@ class CardSource(Protocol):
 
         Once `stop` is set the card raises Stopped between two commands; never give one
         to a card that will sign. `progress` is told the bytes of each piece read.
-        Raises NoReader, NoCard, CardRemoved, CardUnreadable, ServiceUnavailable.
+        Raises NoReader, NoCard, CardBusy, CardRemoved, CardReset, CardUnreadable,
+        UnsupportedCard (a PKCS#11 module's), ServiceUnavailable.
         """

@@ -32,8 +32,9 @@ class Transaction:
 class Channel(abc.ABC):
     """A connection to one card in one reader.
 
-    Every method raises the types of `cardio.errors`: CardRemoved, CardReset,
-    CardUnreadable (CardMute after the time limit), ServiceUnavailable.
+    Every method, and `keypad`, raises the types of `cardio.errors`: CardRemoved,
+    CardReset, CardUnreadable (CardMute after the time limit), ServiceUnavailable;
+    `transaction` also CardBusy, where another program keeps the card.
     """
 
     @property
@@ -47,7 +48,10 @@ class Channel(abc.ABC):
 
     @property
     def keypad(self) -> Keypad | None:
-        """The reader's own keys for a PIN (PC/SC part 10); None where it has none."""
+        """The reader's own keys for a PIN (PC/SC part 10); None where it has none.
+
+        The first time it may ask the reader.
+        """
         return None
 
     def enter_pin(self, feature: Feature, structure: bytes, seconds: float) -> Response:
@@ -197,15 +201,14 @@ class Attended(Wrapper):
 
 
 def masked(apdu: Apdu) -> str:
-    """Write an APDU as hex; the data of a PIN-carrying command becomes `**`.
+    """Write an APDU's header as hex, `**` for data that hold a PIN, else their length.
 
-    An APDU whose header is cut off, or whose instruction is unknown to the masking
-    table, shows its header and the length of its data only.
+    What has no data is written whole.
     """
     head = bytes(apdu[:5]).hex(" ").upper()
     rest = len(apdu) - 5
     if rest <= 0:
         return head
-    if len(apdu) > 1 and apdu[1] in PIN_INSTRUCTIONS:
+    if apdu[1] in PIN_INSTRUCTIONS:
         return f"{head} **"
     return f"{head} +{rest} bytes"

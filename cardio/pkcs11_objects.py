@@ -2,7 +2,7 @@
 
 Sources: the official module's object names (card data of the middleware, names of
 files and groups; its certificate and key numbers are those of the card's PKCS#15
-files), PKCS#11 2.40 (mechanism numbers), RFC 8017 9.2 note 1 (DigestInfo).
+files), PKCS#11 2.40 (mechanism numbers).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cardio.errors import UnsupportedCard
 from cardio.files import EF, Key
-from cardio.signature import SignatureAlgorithm
+from cardio.signature import DIGEST_INFO, SignatureAlgorithm
 
 #: What the official module says of itself in C_GetInfo.
 OFFICIAL_MANUFACTURER = "Belgium Government"
@@ -95,12 +95,6 @@ _PSS = {
     "sha384": (0x260, 3),
     "sha512": (0x270, 4),
 }
-#: DER of DigestInfo up to the digest.
-_DIGEST_INFO = {
-    "sha256": bytes.fromhex("3031300D060960864801650304020105000420"),
-    "sha384": bytes.fromhex("3041300D060960864801650304020205000430"),
-    "sha512": bytes.fromhex("3051300D060960864801650304020305000440"),
-}
 
 
 @dataclass(frozen=True)
@@ -123,8 +117,8 @@ def mechanism(algorithm: SignatureAlgorithm, digest: bytes) -> Mechanism:
     kind = algorithm.jwa[:2]
     if kind == "ES":
         return Mechanism(CKM_ECDSA, digest)
-    if kind == "RS" and algorithm.hash_name in _DIGEST_INFO:
-        return Mechanism(CKM_RSA_PKCS, _DIGEST_INFO[algorithm.hash_name] + digest)
+    if kind == "RS" and algorithm.hash_name in DIGEST_INFO:
+        return Mechanism(CKM_RSA_PKCS, DIGEST_INFO[algorithm.hash_name] + digest)
     if kind == "PS" and algorithm.hash_name in _PSS:
         parameters = (*_PSS[algorithm.hash_name], len(digest))
         return Mechanism(CKM_RSA_PKCS_PSS, digest, parameters)

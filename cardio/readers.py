@@ -16,9 +16,9 @@ class ReaderState:
     """One reader at one moment.
 
     `atr` is None when the reader is empty, b"" for a card that answers no reset (put in
-    upside down, say). `insertion` changes with each card put in,
-    so that (name, insertion) names one stay of one card. `pin_pad` tells that the
-    reader has a keypad of its own (PC/SC part 10, FEATURE_VERIFY_PIN_DIRECT).
+    upside down, say). `insertion` (16 bits) changes with each card put in, so that
+    (name, insertion) names one stay of one card. `pin_pad` tells that a PIN can be
+    verified on keys of the reader's own (PC/SC part 10).
     """
 
     name: str
@@ -43,7 +43,8 @@ class ReaderSource(Protocol):
     def connect(self, name: str) -> Channel:
         """Connect to the card in the reader of exactly this name.
 
-        Raises NoReader, NoCard, CardRemoved, CardUnreadable, ServiceUnavailable.
+        Raises NoReader, NoCard, CardBusy, CardRemoved, CardReset, CardUnreadable,
+        ServiceUnavailable.
         """
 
     def watch(self) -> ReaderWatch:
@@ -51,7 +52,7 @@ class ReaderSource(Protocol):
 
 
 class ReaderWatch(Protocol):
-    """Waits for readers and cards to come and go, without polling."""
+    """Waits for readers and cards to come and go; polls where nothing tells of them."""
 
     def wait(self) -> tuple[ReaderState, ...] | None:
         """Block until something changed since the last call; the first returns at once.

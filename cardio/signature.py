@@ -16,6 +16,13 @@ _NAMES = {
     "sha512": "SHA-512",
 }
 
+#: DER of DigestInfo up to the digest, by hash (RFC 8017, 9.2 note 1).
+DIGEST_INFO = {
+    "sha256": bytes.fromhex("3031300D060960864801650304020105000420"),
+    "sha384": bytes.fromhex("3041300D060960864801650304020205000430"),
+    "sha512": bytes.fromhex("3051300D060960864801650304020305000440"),
+}
+
 
 @enum.unique
 class Padding(enum.Enum):

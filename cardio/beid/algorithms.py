@@ -11,15 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from cardio.errors import UnsupportedCard
-from cardio.signature import Padding, SignatureAlgorithm
+from cardio.signature import DIGEST_INFO, Padding, SignatureAlgorithm
 
 _EC = 96
 """r and s of secp384r1, the curve of all issued 1.8 cards."""
 _RSA = 256
 """RSA-2048."""
-
-_SHA384_INFO = bytes.fromhex("3041300D060960864801650304020205000430")
-_SHA512_INFO = bytes.fromhex("3051300D060960864801650304020305000440")
 
 ES384: Final = SignatureAlgorithm("ES384", "sha384", 48, 0x02, _EC)
 RS256: Final = SignatureAlgorithm("RS256", "sha256", 32, 0x08, _RSA, Padding.PKCS1)
@@ -33,10 +30,10 @@ _TABLE: Mapping[str, tuple[SignatureAlgorithm, ...]] = {
     "1.7": (
         RS256,
         SignatureAlgorithm(
-            "RS384", "sha384", 48, 0x01, _RSA, Padding.PKCS1, _SHA384_INFO
+            "RS384", "sha384", 48, 0x01, _RSA, Padding.PKCS1, DIGEST_INFO["sha384"]
         ),
         SignatureAlgorithm(
-            "RS512", "sha512", 64, 0x01, _RSA, Padding.PKCS1, _SHA512_INFO
+            "RS512", "sha512", 64, 0x01, _RSA, Padding.PKCS1, DIGEST_INFO["sha512"]
         ),
         SignatureAlgorithm("PS256", "sha256", 32, 0x20, _RSA, Padding.PSS),
     ),
