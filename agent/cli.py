@@ -59,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     _demo(_add(commands, "demo", "agent.commands.demo", "try it with a virtual card"))
     _card(commands)
     _sign(_add(commands, "sign", "agent.commands.sign", "sign a PDF with the card"))
+    _validate(
+        _add(commands, "validate", "agent.commands.validate", "who signed a PDF?")
+    )
     _trust(commands)
     _origins(commands)
     _journal(commands)
@@ -195,14 +198,7 @@ def _verify(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     action.add_argument("--json", action="store_true", help="for programs")
     _card_option(action)
     action.add_argument("--reader", type=_part, metavar="NAME", help="or a part of it")
-    action.add_argument(
-        "--ca",
-        type=_path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="roots to trust besides Belgium's, PEM or DER; may be given again",
-    )
+    _ca_option(action)
 
 
 def _sign(command: argparse.ArgumentParser) -> None:
@@ -219,6 +215,17 @@ def _sign(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reader", type=_part, metavar="NAME", help="or a part of it")
     command.add_argument(
         "--reason", type=_reason, metavar="TEXT", help="why; stands in the signature"
+    )
+
+
+def _validate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=_path, metavar="FILE.pdf")
+    command.add_argument("--json", action="store_true", help="for programs")
+    _ca_option(command)
+    command.add_argument(
+        "--offline",
+        action="store_true",
+        help="ask nobody whether a certificate was revoked",
     )
 
 
@@ -313,6 +320,17 @@ def _card_option(command: argparse.ArgumentParser) -> None:
         default="pcsc",
         metavar="WHERE",
         help="pcsc (default), pkcs11:[MODULE] or virtual[:PERSONA or folder]",
+    )
+
+
+def _ca_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ca",
+        type=_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="roots to trust besides Belgium's, PEM or DER; may be given again",
     )
 
 

@@ -50,7 +50,7 @@ class _Card:
     virtual: bool
     algorithm: SignatureAlgorithm
     certificate: bytes
-    issuer: bytes
+    chain: tuple[bytes, ...]
 
 
 def main(options: argparse.Namespace) -> int:
@@ -86,7 +86,7 @@ async def _signed(options: argparse.Namespace, pdf: bytes) -> bytes:
         )
         return await document.sign(
             card.certificate,
-            (card.issuer,),
+            card.chain,
             mechanism(card.algorithm),
             partial(_sign_raw, source, card, question),
             reason=options.reason,
@@ -99,7 +99,7 @@ def _look(source: CardSource, state: ReaderState, heard: Heard) -> _Card:
         algorithm = login_algorithm(data.applet)
         try:
             certificate = card.read_certificate(EF.SIGNATURE)
-            issuer = card.read_certificate(EF.CA)
+            chain = tuple(card.read_certificate(ef) for ef in (EF.CA, EF.ROOT))
         except LoginFirst:
             raise Failure("cli-module-lacks", module=card.module) from None
         except NoCertificate:
@@ -115,7 +115,7 @@ def _look(source: CardSource, state: ReaderState, heard: Heard) -> _Card:
             source.virtual or data.virtual,
             algorithm,
             certificate,
-            issuer,
+            chain,
         )
 
     return on_card(source, state.name, work, progress=heard)

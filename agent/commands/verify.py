@@ -16,18 +16,15 @@ import datetime
 import json
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-
-from cryptography import x509
+from collections.abc import Iterable, Sequence
 
 from agent import chip, reading
 from agent.checks import FILES, CardContent, Check, ChipProof, is_valid
-from agent.commands import Failure, Usage, answer, card_source
+from agent.commands import Failure, answer, card_source
 from agent.commands.card import Heard, choose, explained, patience
+from agent.commands.checks import detail, load_cas, shown, verdict
 from agent.inspection import on_card
-from agent.texts import shown_date, text
-from agent.words import one_line
+from agent.texts import text
 from cardio.card import Card, CardSource
 from cardio.errors import (
     CardUnreadable,
@@ -35,11 +32,6 @@ from cardio.errors import (
     UnsupportedCard,
 )
 from cardio.files import EF
-
-#: No CA file comes near this.
-_MAX_CA_FILE = 1 << 20
-_DATES = {"begin", "end"}
-_MARKS = {True: "mark-true", False: "mark-false", None: "mark-none"}
 
 
 def main(options: argparse.Namespace) -> int:
@@ -49,7 +41,7 @@ def main(options: argparse.Namespace) -> int:
     except ImportError as error:
         raise Failure("cli-no-relyingparty") from error
     # All of it before the chip, which answers 5000 times, is asked.
-    cas = [ca for path in options.ca for ca in _load_cas(path)]
+    cas = [ca for path in options.ca for ca in load_cas(path)]
     with explained(), patience(options.lang) as heard:
         content = read(card_source(options.card), options.reader, heard)
     checks = judge(content, cas, datetime.datetime.now(datetime.UTC))
@@ -59,26 +51,6 @@ def main(options: argparse.Namespace) -> int:
         for line in lines(content, checks, options.lang):
             answer(line)
     return 1 if any(check.ok is False for check in checks) else 0
-
-
-def _load_cas(path: Path) -> list[x509.Certificate]:
-    """Return the CAs of a file, PEM (one or several) or DER; Usage."""
-    from agent.relyingparty.trust import Anchors
-
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_CA_FILE)
-    except OSError as error:
-        raise Usage("cli-ca-unreadable", path=path, reason=error) from None
-    try:
-        if b"-----BEGIN" in data:
-            cas = x509.load_pem_x509_certificates(data)
-        else:
-            cas = [x509.load_der_x509_certificate(data)]
-        Anchors(cas)  # refuses what can be no anchor
-    except ValueError:
-        raise Usage("cli-ca-file", path=path) from None
-    return cas
 
 
 # --- the card ------------------------------------------------------------------------
@@ -130,23 +102,11 @@ def _ask_chip(card: Card, question: chip.Question, digest: bytes) -> ChipProof |
 # --- what is shown -------------------------------------------------------------------
 
 
-def _detail(check: Check, lang: str, values: Mapping[str, str] | None = None) -> str:
-    values = check.result.values if values is None else values
-    return one_line(text(f"found-{check.result.reason}", lang, **values))
-
-
-def _for_people(check: Check, lang: str) -> str:
-    values = dict(check.result.values)
-    for name in _DATES & values.keys():
-        values[name] = shown_date(values[name], lang)
-    return _detail(check, lang, values)
-
-
 def _show_json(checks: Iterable[Check], lang: str, note: str) -> None:
     """Print the object; `note`, of the whole card, stands in its first detail."""
     checks = list(checks)
     listed = [
-        {"name": check.name, "ok": check.ok, "detail": _detail(check, lang)}
+        {"name": check.name, "ok": check.ok, "detail": detail(check, lang)}
         for check in checks
     ]
     listed[0]["detail"] = f"{listed[0]['detail']}{note}"
@@ -156,15 +116,8 @@ def _show_json(checks: Iterable[Check], lang: str, note: str) -> None:
 
 def lines(content: CardContent, checks: Sequence[Check], lang: str) -> list[str]:
     """Return each check on a line, and then what follows from them."""
-    marks = [text(_mark(check), lang) for check in checks]
-    width = max(map(len, marks))
-    said = []
-    for mark, check in zip(marks, checks, strict=True):
-        label, detail = text(f"check-{check.name}", lang), _for_people(check, lang)
-        found = text("labelled", lang, label=label, value=detail)
-        said.append(f"{mark:{width}}  {found}")
-    verdict = text(f"verdict-{_verdict(checks)}", lang)
-    return [*said, verdict + _note(content, checks, lang)]
+    found = text(f"verdict-{verdict(checks)}", lang)
+    return [*shown(checks, lang), found + _note(content, checks, lang)]
 
 
 def _note(content: CardContent, checks: Sequence[Check], lang: str) -> str:
@@ -173,16 +126,3 @@ def _note(content: CardContent, checks: Sequence[Check], lang: str) -> str:
     if not content.virtual or told:
         return ""
     return " " + text("card-is-test", lang)
-
-
-def _mark(check: Check) -> str:
-    return _MARKS[check.ok] if check.applies else "mark-not-applicable"
-
-
-def _verdict(checks: Sequence[Check]) -> str:
-    if any(check.ok is False for check in checks):
-        return "wrong"
-    if not is_valid(checks):
-        return "open"
-    test = any(check.result.reason == "root-test" for check in checks)
-    return "test" if test else "valid"

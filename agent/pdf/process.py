@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import datetime
 import hashlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from agent.pdf import checking, wire
@@ -23,6 +24,7 @@ from agent.pdf.document import (
     DocumentRefused,
     Inspection,
 )
+from agent.pdf.judged import Judged, from_json
 from agent.pdf.wire import Message
 from agent.ui.bitmap import Bitmap
 from agent.ui.process import environment
@@ -43,9 +45,33 @@ class DocumentFailed(Exception):
     """The child hung, died, or returned something else than it was asked for."""
 
 
+async def validated(
+    pdf: bytes, cas: Sequence[bytes], now: datetime.datetime
+) -> tuple[Judged, ...]:
+    """Have a child judge the signatures of a document; DocumentRefused.
+
+    `cas` are roots in DER that are trusted besides Belgium's.
+    """
+    roots = [base64.b64encode(ca).decode() for ca in cas]
+    order = {"do": "validate", "cas": roots, "now": now.isoformat()}
+    async with _child(pdf) as child:
+        told, _ = await child.ask(order, pdf)
+    try:
+        return tuple(map(from_json, told["validated"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DocumentFailed("no judgement") from error
+
+
 @asynccontextmanager
 async def opened(pdf: bytes) -> AsyncIterator[Document]:
     """Have a child read a document while the block runs; DocumentRefused."""
+    async with _child(pdf) as child:
+        yield await Document.of(child, pdf)
+
+
+@asynccontextmanager
+async def _child(pdf: bytes) -> AsyncIterator[_Child]:
+    """Start a child for a document, and end it after the block."""
     if len(pdf) > MAX_BYTES:
         raise DocumentRefused("too-large")
     child = await asyncio.create_subprocess_exec(
@@ -55,26 +81,56 @@ async def opened(pdf: bytes) -> AsyncIterator[Document]:
         env=environment(),
     )
     try:
-        yield await Document.of(child, pdf)
+        yield _Child(child)
     finally:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
 
 
+class _Child:
+    """Asks a child; DocumentRefused, DocumentFailed."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def ask(self, message: Message, blob: bytes = b"") -> tuple[Message, bytes]:
+        """Say something to it and return what it answers."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return await self._answer(message, blob)
+        except (TimeoutError, OSError, EOFError, wire.BadMessage) as error:
+            raise DocumentFailed(type(error).__name__) from error
+
+    async def _answer(self, message: Message, blob: bytes) -> tuple[Message, bytes]:
+        to, back = self._process.stdin, self._process.stdout
+        assert to is not None
+        assert back is not None
+        to.write(wire.encode(message, blob))
+        await to.drain()
+        length = wire.size(await back.readexactly(4), wire.MAX_OBJECT)
+        told = wire.parse(await back.readexactly(length))
+        length = wire.size(await back.readexactly(4), wire.MAX_BLOB)
+        answer = await back.readexactly(length)
+        if "refused" in told:
+            reason = told["refused"]
+            raise DocumentRefused(reason if reason in REASONS else "damaged")
+        return told, answer
+
+
 class Document:
     """A document that a child has read; `inspection` says what there is to say."""
 
-    def __init__(self, child: asyncio.subprocess.Process, pdf: bytes) -> None:
+    def __init__(self, child: _Child, pdf: bytes) -> None:
         self._child = child
         self._pdf = pdf
         self.inspection: Inspection
 
     @classmethod
-    async def of(cls, child: asyncio.subprocess.Process, pdf: bytes) -> Document:
+    async def of(cls, child: _Child, pdf: bytes) -> Document:
         """Have it read; DocumentRefused, DocumentFailed."""
         document = cls(child, pdf)
-        told, _ = await document._ask({"do": "open"}, pdf)
+        told, _ = await child.ask({"do": "open"}, pdf)
         try:
             document.inspection = _inspection(told["inspection"], pdf)
         except (KeyError, TypeError, ValueError) as error:
@@ -83,7 +139,9 @@ class Document:
 
     async def page(self, number: int, width: int) -> Bitmap:
         """Return a page, counted from 0, as a picture; DocumentRefused."""
-        told, pixels = await self._ask({"do": "page", "number": number, "width": width})
+        told, pixels = await self._child.ask(
+            {"do": "page", "number": number, "width": width}
+        )
         across, down = told.get("page", (0, 0))
         if not pixels or len(pixels) != across * down * 3:
             raise DocumentFailed("no page")
@@ -112,40 +170,18 @@ class Document:
             "reason": reason,
         }
         try:
-            told, attributes = await self._ask(order)
+            told, attributes = await self._child.ask(order)
             if told.get("want") != "signature":
                 raise DocumentFailed("no signature was wanted")
             digest = checking.message_digest(attributes, certificate, algorithm)
             signature = await sign_raw(attributes)
-            told, signed = await self._ask({"have": True}, signature)
+            told, signed = await self._child.ask({"have": True}, signature)
             checking.check_result(
                 self._pdf, signed, attributes, digest, algorithm, certificate
             )
         except checking.Untrue as error:
             raise DocumentFailed(str(error)) from error
         return signed
-
-    async def _ask(self, message: Message, blob: bytes = b"") -> tuple[Message, bytes]:
-        try:
-            async with asyncio.timeout(_SECONDS):
-                return await self._answer(message, blob)
-        except (TimeoutError, OSError, EOFError, wire.BadMessage) as error:
-            raise DocumentFailed(type(error).__name__) from error
-
-    async def _answer(self, message: Message, blob: bytes) -> tuple[Message, bytes]:
-        to, back = self._child.stdin, self._child.stdout
-        assert to is not None
-        assert back is not None
-        to.write(wire.encode(message, blob))
-        await to.drain()
-        length = wire.size(await back.readexactly(4), wire.MAX_OBJECT)
-        told = wire.parse(await back.readexactly(length))
-        length = wire.size(await back.readexactly(4), wire.MAX_BLOB)
-        answer = await back.readexactly(length)
-        if "refused" in told:
-            reason = told["refused"]
-            raise DocumentRefused(reason if reason in REASONS else "damaged")
-        return told, answer
 
 
 def _inspection(told: Message, pdf: bytes) -> Inspection:

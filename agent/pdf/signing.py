@@ -48,7 +48,7 @@ class _CardSigner(Signer):
             signature_mechanism=algos.SignedDigestAlgorithm(
                 {"algorithm": order.mechanism}
             ),
-            embed_roots=False,
+            embed_roots=True,  # only its fingerprint is known to who validates
         )
         self._sign_raw = sign_raw
 

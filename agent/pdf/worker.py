@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import datetime
 import importlib
 import io
 import sys
@@ -19,8 +20,10 @@ from agent import host
 from agent.pdf import wire
 from agent.pdf.document import DocumentRefused
 from agent.pdf.inspection import inspect
+from agent.pdf.judged import to_json
 from agent.pdf.pages import draw
 from agent.pdf.signing import Order, sign
+from agent.pdf.validation import validate
 from agent.pdf.wire import Message
 
 #: What the libraries import only in the middle of their work, when no file can be
@@ -66,6 +69,11 @@ class Worker:
             number, width = message["number"], message["width"]
             width, height, pixels = draw(self._pdf, number, width)
             self.send({"page": [width, height]}, pixels)
+        elif what == "validate":
+            cas = [base64.b64decode(ca) for ca in message["cas"]]
+            now = datetime.datetime.fromisoformat(message["now"])
+            judged = self._runner.run(validate(blob, cas, now))
+            self.send({"validated": [to_json(one) for one in judged]})
         else:
             signing = sign(self._pdf, _order(message), self._sign_raw)
             self.send({"signed": True}, self._runner.run(signing))
