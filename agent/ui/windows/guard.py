@@ -3,7 +3,8 @@
 What allows something is disabled for the first second after the window becomes active,
 and whenever the window is not: what a person types or clicks who was busy elsewhere
 allows nothing. In that second Return and the space bar press no button at all, so that
-nothing is closed unseen, either. Return never allows; the space bar and the mouse do.
+nothing is closed unseen, either. Who goes on pressing or clicking there has not looked:
+the second begins again. Return never allows; the space bar and the mouse do.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import QPushButton, QWidget
 
 GUARD_MILLISECONDS = 1000
 _PRESSING = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+_CLICKING = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick)
 
 
 class Guard(QObject):
@@ -47,7 +49,11 @@ class Guard(QObject):
         """Follow the window's becoming active and not; keep keys from its buttons."""
         if isinstance(event, QKeyEvent):
             pressing = event.type() == QEvent.Type.KeyPress and event.key() in _PRESSING
-            return self._closed and pressing and watched is not self._window
+            if pressing:
+                self._begin_again()
+            return self._closed and pressing
+        if event.type() in _CLICKING and watched in self._buttons:
+            self._begin_again()
         if watched is not self._window:
             return False
         if event.type() == QEvent.Type.WindowActivate:
@@ -57,6 +63,10 @@ class Guard(QObject):
             self._timer.stop()
             self._close()
         return False
+
+    def _begin_again(self) -> None:
+        if self._timer.isActive():
+            self._timer.start()
 
     def _close(self) -> None:
         self._closed = True
