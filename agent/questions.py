@@ -135,5 +135,6 @@ def _forget_answer(asking: asyncio.Future[Any]) -> None:
     """Wipe a PIN that was typed for a request which is over."""
     if asking.done() and not asking.cancelled() and asking.exception() is None:
         answer = asking.result()
-        if isinstance(answer, Pin):
-            answer.wipe()
+        for each in answer if isinstance(answer, tuple) else (answer,):
+            if isinstance(each, Pin):
+                each.wipe()

@@ -292,6 +292,20 @@ class AgentService:
         with self._reservations.ahead(reader) as reservation:
             yield reservation
 
+    @asynccontextmanager
+    async def keep(self, reader: str) -> AsyncIterator[Reservation]:
+        """Keep a reader as a request does, for a PIN that is changed here; `busy`."""
+        async with self._reservations.reserve(reader) as reservation:
+            yield reservation
+
+    async def pose(self, stay: Stay, question: Coroutine[Any, Any, T]) -> T:
+        """Put a question of the agent's own about a card; Problems as for a site's."""
+        return await self._questions.pose("", stay, question)
+
+    def more_time(self) -> bool:
+        """Give the open question its time once more; False where that cannot be."""
+        return self._questions.more_time()
+
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         self.working += 1

@@ -11,6 +11,7 @@ import json
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from agent.commands import Failure, answer, card_source
 from agent.commands.asking import ask_while_in, found_again, undisturbed
@@ -54,8 +55,8 @@ _BREAKS = (CardRemoved, CardReset, CardUnreadable, ServiceUnavailable)
 
 
 @dataclass(frozen=True)
-class _Card:
-    """What the card in the reader said before the person was asked."""
+class Shown:
+    """What the card in a reader said before its person was asked."""
 
     stay: Stay
     applet: str
@@ -68,20 +69,38 @@ def main(options: argparse.Namespace) -> int:
     """Ask, outside any transaction, and change the PIN of the card that was shown."""
     source = card_source(options.card)
     with explained(), patience(options.lang) as heard:
-        card = _look(source, choose(source, options.reader), heard)
-    if card.expected.tries_left == 0:
-        raise Failure(blocked_key(card.applet))
+        card = look(source, choose(source, options.reader), heard)
     pins = _asked(source, card, options.lang)
     done = {"changed": True}
     with undisturbed(options.lang):
         with explained():
-            _change(source, card, pins, options.lang)
+            change(source, card, pins, options.lang)
         answer(json.dumps(done) if options.json else text("change-done", options.lang))
     return 0
 
 
-def _look(source: CardSource, state: ReaderState, heard: Heard) -> _Card:
-    def work(card: Card) -> _Card:
+class Asker(Protocol):
+    """What asks for the PINs: terminal, or windows."""
+
+    async def change_last_try(self, question: PinChange) -> bool:
+        """Return whether what is, or may be, the last try may be used."""
+
+    async def change_on_reader(self, question: PinChange) -> bool:
+        """Return whether the PINs will be typed on the reader."""
+
+    async def old_and_new_pin(self, question: PinChange) -> tuple[Pin, Pin]:
+        """Return the old PIN and the new one, which differ."""
+
+
+def look(
+    source: CardSource, state: ReaderState, heard: Heard = lambda _size: None
+) -> Shown:
+    """Return what a question about a card says; CardError, Failure.
+
+    A Failure where its PIN cannot be changed, or is blocked: nobody types for nothing.
+    """
+
+    def work(card: Card) -> Shown:
         data = card.recognise()
         if card.module is not None:
             raise Failure("cli-module-lacks", module=card.module)
@@ -91,16 +110,19 @@ def _look(source: CardSource, state: ReaderState, heard: Heard) -> _Card:
         expected = Expected(data.chip_serial, card.pin_status().tries_left)
         virtual = source.virtual or data.virtual
         stay = Stay(state.name, state.insertion)
-        return _Card(stay, data.applet, expected, card.pin_entry, virtual)
+        return Shown(stay, data.applet, expected, card.pin_entry, virtual)
 
-    return on_card(source, state.name, work, progress=heard)
+    card = on_card(source, state.name, work, progress=heard)
+    if card.expected.tries_left == 0:
+        raise Failure(blocked_key(card.applet))
+    return card
 
 
-def _asked(source: CardSource, card: _Card, lang: str) -> Pins:
+def _asked(source: CardSource, card: Shown, lang: str) -> Pins:
     """Return what the person typed; Failure."""
     tries = card.expected.tries_left
     question = PinChange(card.stay.reader, tries, lang, card.virtual)
-    asking = partial(_ask, question, card.entry)
+    asking = partial(ask, TerminalInterface(), question, card.entry)
     return asyncio.run(ask_while_in(source, card.stay, asking, _not_changed))
 
 
@@ -108,9 +130,11 @@ def _not_changed(code: str) -> Failure:
     return Failure("cli-change-ended", reason=Words(code))
 
 
-async def _ask(question: PinChange, entry: PinEntry) -> Pins:
-    """What is, or may be, the last try has a question of its own before the others."""
-    ui = TerminalInterface()
+async def ask(ui: Asker, question: PinChange, entry: PinEntry) -> Pins:
+    """Return what was typed; Failure where the person does not want to, Cancelled.
+
+    What is, or may be, the last try has a question of its own before the others.
+    """
     if question.tries_left in (None, 1) and not await ui.change_last_try(question):
         raise Failure("cli-change-stopped")
     if entry is PinEntry.TYPED:
@@ -120,8 +144,8 @@ async def _ask(question: PinChange, entry: PinEntry) -> Pins:
     return None, None
 
 
-def _change(source: CardSource, card: _Card, pins: Pins, lang: str) -> None:
-    """Send the PINs, once, and wipe them."""
+def change(source: CardSource, card: Shown, pins: Pins, lang: str) -> None:
+    """Send the PINs, once, to the card that was shown, and wipe them; Failure."""
     old, new = pins
     with (
         old or nullcontext(),

@@ -19,7 +19,7 @@ from typing import Any
 
 import agent
 from agent import preferences
-from agent.commands import Failure, say
+from agent.commands import Failure, change_pin, say
 from agent.commands.card import explained, reader_line
 from agent.commands.journal import lines as journal_lines
 from agent.commands.origins import grant_line, policy_lines
@@ -36,11 +36,12 @@ from agent.originstore import OriginsRefused, OriginStore
 from agent.policyfile import PolicyFile
 from agent.service import AgentService
 from agent.texts import LANGUAGES, text
-from agent.ui import Cancelled, Outcome, Unavailable, UserInterface
+from agent.ui import Cancelled, Outcome, PinChange, Unavailable, UserInterface
 from agent.ui.desktop import DesktopConversation, DesktopInterface
 from agent.ui.pages import Info, MenuPage, Pick
 from agent.ui.traylink import TrayLink
 from agent.ui.traystate import COMMANDS, COUNTER, TrayState, state_of
+from cardio.card import PinEntry
 
 _log = logging.getLogger(__name__)
 
@@ -100,11 +101,14 @@ class Menu:
         self._people = 0
         self._icon_only = False
         self._open: asyncio.Task[None] | None = None
+        #: A PIN is being changed: no page's request closes that question.
+        self._asking = False
         self._aside: set[asyncio.Task[None]] = set()
         self._actions: dict[str, Callable[[DesktopConversation], Awaitable[None]]] = {
             "menu": self._menu,
             "readers": self._readers,
             "test": self._test,
+            "pin": self._pin,
             "sites": self._sites,
             "journal": self._journal,
             "language": self._language,
@@ -127,7 +131,7 @@ class Menu:
         self._last = outcome or self._last
         if self._service.settings.counter:
             self._run_aside(self._count_people())
-        if self._service.working and self._open is not None:
+        if self._service.working and self._open is not None and not self._asking:
             self._open.cancel()
         self.link.show(self._state())
         if not self._service.cards()[0]:
@@ -230,7 +234,7 @@ class Menu:
             self._service.next_person()
         elif command == "start":
             self._run_aside(self._toggle_start())
-        elif self._service.working:
+        elif self._service.working or self._asking:
             self._ui.come_forward()
         elif command in self._actions:
             if self._open is not None:
@@ -247,8 +251,9 @@ class Menu:
         if before is not None:
             await asyncio.gather(before, return_exceptions=True)
         with contextlib.suppress(Cancelled, Unavailable):
-            seconds = self._service.settings.dialog_seconds  # which no page counts
-            async with self._ui.conversation(lambda: False, seconds) as talk:
+            seconds = self._service.settings.dialog_seconds
+            more_time = self._service.more_time
+            async with self._ui.conversation(more_time, seconds) as talk:
                 try:
                     await self._actions[command](talk)
                 except Failure as failure:
@@ -288,7 +293,7 @@ class Menu:
 
     async def _test(self, talk: DesktopConversation) -> None:
         """Do what `card verify` does."""
-        name = (await self._card(talk, "test")).state.name
+        name = (await self._card(talk)).state.name
         wait = self._info("window-testing", text("window-working-leave", self._lang))
         shown = asyncio.ensure_future(talk.page(wait))
         work = asyncio.ensure_future(self._tested(name))
@@ -319,7 +324,68 @@ class Menu:
 
             return await reservation.run(work)
 
-    async def _card(self, talk: DesktopConversation, command: str) -> Found:
+    async def _pin(self, talk: DesktopConversation) -> None:
+        """Change the PIN as `card change-pin` does, by the same rules."""
+        found = await self._card(talk)
+        self._asking = True
+        waits: list[asyncio.Task[None]] = []
+        try:
+            said = await self._change(talk, found, waits)
+        except Failure as failure:
+            said = failure.sentence(self._lang)
+        except Problem as problem:
+            if problem.code == "user-cancelled":
+                raise Cancelled from None
+            said = problem.title(self._lang)
+        finally:
+            self._asking = False
+            closed = any(wait.done() for wait in waits)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        if not closed:
+            await self._say(talk, "pin", said)
+            return
+        # Whoever closed the window while the card was at work is told all the same.
+        seconds = self._service.settings.dialog_seconds
+        async with self._ui.conversation(self._service.more_time, seconds) as telling:
+            await self._say(telling, "pin", said)
+
+    async def _change(
+        self,
+        talk: DesktopConversation,
+        found: Found,
+        waits: list[asyncio.Task[None]],
+    ) -> str:
+        """Ask, outside any transaction, send the PINs once; return what came of it.
+
+        What shows a page meanwhile is put into `waits`.
+        """
+        source, lang, name = self._service.source, self._lang, found.state.name
+        async with self._service.keep(name) as reservation:
+
+            def look() -> change_pin.Shown:
+                with explained():
+                    return change_pin.look(source, found.state)
+
+            card = await reservation.run(look)
+            tries = card.expected.tries_left
+            question = PinChange(name, tries, lang, card.virtual, self._marks())
+            asked = change_pin.ask(talk, question, card.entry)
+            pins = await self._service.pose(card.stay, asked)
+
+            def change() -> None:  # owns the PINs; begins before anything is awaited
+                with explained():
+                    change_pin.change(source, card, pins, lang)
+
+            typed = card.entry is PinEntry.TYPED
+            leave = "window-working-leave" if typed else "window-change-type-there"
+            page = self._info("window-working", text(leave, lang))
+            waits.append(asyncio.create_task(talk.page(page)))
+            await reservation.run(change)
+            return text("change-done", lang)
+
+    async def _card(self, talk: DesktopConversation) -> Found:
         """Return the reader with the person's card; Problem, Cancelled."""
         found = await self._service.look_into_all()
         if not found:

@@ -224,7 +224,8 @@ class _X11Icon:
 
     That part (0.19.5) lets other threads use its connection, on which python-xlib then
     waits for ever now and then. So they say over a connection of ours that there is
-    work. It also handles clicks and does not ask for them.
+    work. It also handles clicks and does not ask for them; and it asks to be docked at
+    each change, which moves the icon about.
     """
 
     def __init__(self, icon: Any) -> None:
@@ -236,6 +237,8 @@ class _X11Icon:
         wanted = X.ExposureMask | X.StructureNotifyMask | X.ButtonPressMask
         icon._window.change_attributes(event_mask=wanted)
         icon._thread = threading.current_thread()
+        dock = icon._dock_window
+        icon._dock_window = lambda: icon._systray_manager or dock()
         self._display = Display()
         self._lock = threading.Lock()
         self._window = self._display.create_resource_object("window", icon._window.id)

@@ -29,6 +29,7 @@ COMMANDS = (
     "next",
     "readers",
     "test",
+    "pin",
     "sites",
     "journal",
     "language",

@@ -155,14 +155,27 @@ class Screen:
         return data
 
     def click(self, window: Any, button: int = 1) -> None:
-        """Click into the middle of a window, with the mouse."""
-        size = window.get_geometry()
-        at = window.translate_coords(self._display.screen().root, 0, 0)
-        middle = (size.width // 2 - at.x, size.height // 2 - at.y)
-        words = ["mousemove", "--sync", *map(str, middle), "click", str(button)]
-        subprocess.run(
-            ["xdotool", *words], env={**os.environ, **self.env}, check=True, timeout=10
-        )
+        """Click into the middle of a window, once the pointer is really there.
+
+        A tray moves its icons about when one comes.
+        """
+        root = self._display.screen().root
+
+        def over() -> bool | None:
+            size = window.get_geometry()
+            at = window.translate_coords(root, 0, 0)
+            middle = (size.width // 2 - at.x, size.height // 2 - at.y)
+            self._xdotool("mousemove", "--sync", *map(str, middle))
+            here = window.query_pointer()
+            inside = 0 < here.win_x < size.width and 0 < here.win_y < size.height
+            return (inside and size.width > 1) or None
+
+        self.wait(over)
+        self._xdotool("click", str(button))
+
+    def _xdotool(self, *words: str) -> None:
+        env = {**os.environ, **self.env}
+        subprocess.run(["xdotool", *words], env=env, check=True, timeout=10)
 
 
 def session_bus(stack: contextlib.ExitStack, env: dict[str, str]) -> str:

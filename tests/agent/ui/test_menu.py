@@ -25,10 +25,11 @@ from agent.origins import Grant, end
 from agent.originstore import OriginStore, today
 from agent.settings import Settings
 from agent.texts import LANGUAGES, text
-from agent.ui import Cancelled
+from agent.ui import Cancelled, PinChange
 from agent.ui.desktop import DesktopInterface
 from agent.ui.pages import AnyPage, Info, MenuPage, Pick
 from agent.ui.traystate import COMMANDS, State, TrayState
+from cardio.pin import Pin
 from tests.agent.people import PORTAL, running
 
 Answer = Callable[[AnyPage], Any]
@@ -46,6 +47,10 @@ class FakeWindows(DesktopInterface):
         self.answers: list[Any] = []
         self.closed = asyncio.Event()
         self.forward = 0
+        #: What is typed; the person thinks for ever without.
+        self.pins: tuple[bytes, bytes] | None = None
+        self.typing = asyncio.Event()
+        self.last_tries = 0
 
     @asynccontextmanager
     async def conversation(  # type: ignore[override]
@@ -66,6 +71,20 @@ class FakeWindows(DesktopInterface):
         if answer is None:
             raise Cancelled
         return answer
+
+    async def change_last_try(self, question: PinChange) -> bool:
+        """Stop."""
+        self.last_tries += 1
+        return False
+
+    async def old_and_new_pin(self, question: PinChange) -> tuple[Pin, Pin]:
+        """Type both."""
+        self.typing.set()
+        if self.pins is None:
+            await asyncio.Event().wait()
+            raise Cancelled
+        old, new = self.pins
+        return Pin(bytearray(old)), Pin(bytearray(new))
 
     def come_forward(self) -> None:
         """Count."""
@@ -365,3 +384,69 @@ def test_settings_are_kept_for_the_user_alone(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     assert json.loads(file.read_bytes())["lang"] == "fr"
     assert preferences.load(tmp_path) == chosen
+
+
+# --- changing the PIN ----------------------------------------------------------------
+
+
+async def test_the_pin_is_changed_by_the_same_rules_as_on_the_command_line(
+    tmp_path: Path,
+) -> None:
+    """One CHANGE REFERENCE DATA, and the new PIN then logs in."""
+    async with staged(tmp_path, "adult") as stage:
+        stage.windows.pins = (b"1234", b"4321")
+        waiting = await stage.page("pin")
+        assert waiting.heading == "window-working"
+        done = await stage.next()
+        assert done.lines == (text("change-done", "en"),)
+        stage.agent.person.pin = b"4321"
+        assert (await stage.agent.login()).status == 200
+        assert _changes(stage) == 1
+
+
+async def test_a_wrong_old_pin_costs_one_try_and_says_how_many_are_left(
+    tmp_path: Path,
+) -> None:
+    """It is sent once."""
+    async with staged(tmp_path, "adult") as stage:
+        stage.windows.pins = (b"9999", b"4321")
+        await stage.page("pin")
+        assert (await stage.next()).lines == (text("cli-old-pin-wrong", "en", tries=2),)
+        assert _changes(stage) == 1
+
+
+@pytest.mark.parametrize("persona", ["blocked", "one-try"])
+async def test_a_blocked_pin_and_a_last_try_are_told_before_anything_is_typed(
+    tmp_path: Path, persona: str
+) -> None:
+    """No try is spent where the person stops."""
+    async with staged(tmp_path, persona) as stage:
+        page = await stage.page("pin")
+        assert isinstance(page, Info)
+        key = "cli-change-stopped" if persona == "one-try" else "pin-blocked"
+        said = text(key, "en") if persona == "one-try" else "blocked"
+        assert said in page.lines[0]
+        assert stage.windows.last_tries == (persona == "one-try")
+        assert not _changes(stage)
+
+
+async def test_a_page_waits_while_a_pin_is_changed(tmp_path: Path) -> None:
+    """One dialog at a time (SAFETY 16): the page hears `busy`, the question stays."""
+    async with staged(tmp_path, "adult") as stage:
+        stage.menu.do("pin")
+        async with asyncio.timeout(20):
+            await stage.windows.typing.wait()
+        answer = await stage.agent.login()
+        assert answer.body["code"] == "busy"
+        assert not stage.windows.closed.is_set()
+        stage.menu.do("about")
+        assert stage.windows.forward == 1
+        stage.agent.readers.remove("Reader 0")  # nobody types for nothing
+        assert (await stage.next()).lines == (text("card-removed", "en"),)
+        assert not _changes(stage)
+
+
+def _changes(stage: Stage) -> int:
+    """Count the CHANGE REFERENCE DATA (00 24) that the card saw."""
+    sent = [one.command for one in stage.agent.cards[0].exchanges]
+    return sum(command[1] == 0x24 for command in sent)
