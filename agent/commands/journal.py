@@ -58,7 +58,7 @@ def lines(contents: Contents, lang: str) -> list[str]:
 
 def _line(entry: dict[str, Any], lang: str) -> str:
     """Return an entry as one line; what the file says is shown as foreign text."""
-    call = _word("call", entry["call"], _CALLS, lang)
+    call = _word(f"call-{entry['call']}", entry["call"], _CALLS, lang)
     outcome = entry["outcome"]
     words = text("journal-given", lang) if outcome == GIVEN else one_line(outcome)
     if outcome in STATUS or outcome == CANCELLED:
@@ -68,12 +68,14 @@ def _line(entry: dict[str, Any], lang: str) -> str:
         return f"{entry['day']}  {words}"
     if "day" in entry:
         return f"{entry['day']}  {call}  {words}  x {entry['count']}"
-    data = ", ".join(_word("shared", name, _DATA, lang) for name in entry["data"])
+    data = ", ".join(
+        _word(f"shared-{name}", name, _DATA, lang) for name in entry["data"]
+    )
     who = origin_line(entry["origin"])
     if isinstance(program := entry.get("program"), str):
         who = f"{who} ({one_line(program)})"
     return f"{entry['time']}  {who}  {call}: {data}  {words}"
 
 
-def _word(kind: str, name: str, known: tuple[str, ...], lang: str) -> str:
-    return text(f"{kind}-{name}", lang) if name in known else one_line(name)
+def _word(key: str, name: str, known: tuple[str, ...], lang: str) -> str:
+    return text(key, lang) if name in known else one_line(name)

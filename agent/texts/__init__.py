@@ -1,25 +1,35 @@
-"""The agent's sentences in nl, fr, de and en; reads the TOML catalogues beside it."""
+"""The agent's sentences in nl, fr, de and en; reads the gettext catalogues beside it.
+
+Each sentence has a key, which is its `msgid`. `locale/LANG/LC_MESSAGES/eid-agent.po` is
+where it is written, the `.mo` beside it is what is read; docs/development.md says how
+one is made from the other.
+"""
 
 from __future__ import annotations
 
 import functools
+import gettext
 import importlib.resources
-import tomllib
 
 LANGUAGES = ("nl", "fr", "de", "en")
 
 
 @functools.cache
-def catalogue(lang: str) -> dict[str, str]:
-    """Return every sentence of one language by its key."""
-    file = importlib.resources.files(__name__) / f"{lang}.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+def _translations(lang: str) -> gettext.NullTranslations:
+    folder = importlib.resources.files(__name__) / "locale" / lang / "LC_MESSAGES"
+    with (folder / "eid-agent.mo").open("rb") as file:
+        return gettext.GNUTranslations(file)
 
 
 def text(key: str, lang: str, **values: object) -> str:
-    """Return a sentence; English where the language is not one of ours."""
-    chosen = catalogue(lang if lang in LANGUAGES else "en")
-    return chosen[key].format_map(values)
+    """Return a sentence; English where the language is not one of ours.
+
+    KeyError where no sentence has the key.
+    """
+    said = _translations(lang if lang in LANGUAGES else "en").gettext(key)
+    if said == key:
+        raise KeyError(key)
+    return said.format_map(values)
 
 
 def shown_date(iso: str, lang: str) -> str:

@@ -104,8 +104,9 @@ class TerminalInterface(AskedAtOnce):
 
     async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
         """Ask whether to log in with a PIN that is typed in another place."""
-        kind = "login" if question.signing is None else "sign"
-        words = self._login(f"{kind}-{entry.value}", question)
+        login = question.signing is None
+        key = f"login-{entry.value}" if login else f"sign-{entry.value}"
+        words = self._login(key, question)
         return await self._yes_no(question.lang, words)
 
     def ended(self, outcome: Outcome) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from agent.commands import Usage, virtual_profile
 from agent.commands.card import choose
 from agent.commands.reasons import Located, Words, in_words
-from agent.texts import LANGUAGES, catalogue, text
+from agent.texts import LANGUAGES, text
 from agent.values import document_type
 from cardio.beid.identity import DOCUMENT_TYPES
 from cardio.beid.source import BeidCards
@@ -26,6 +26,7 @@ from cardio.virtual.pki import dump_key
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.program import run, started
+from tests.rig.words import catalogue
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,13 @@ from agent import host
 from agent.host.peers import UNKNOWN, Address, Peer, plain
 from agent.journal import Journal
 from agent.settings import Settings
-from agent.texts import LANGUAGES, catalogue
+from agent.texts import LANGUAGES
 from agent.ui import Cancelled, Consent
 from agent.ui.terminal import TerminalInterface
 from agent.words import quoted
 from tests.agent.people import PORTAL, FakeWindows, running
 from tests.agent.program import started
+from tests.rig.words import catalogue
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the other systems' way needs their tables"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.texts import LANGUAGES, catalogue
+from agent.texts import LANGUAGES
 from agent.ui import Login, Outcome
 from agent.ui.terminal import TerminalInterface
 from agent.ui.terminal_posix import Keyboard
@@ -29,6 +29,7 @@ from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import ROOT, Program, started
 from tests.rig.pcscd import Pcscd
 from tests.rig.transcript import RecordedCard
+from tests.rig.words import catalogue
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from agent.texts import LANGUAGES, catalogue
+from agent.texts import LANGUAGES
 from agent.values import TECHNICAL, shown_values
 from cardio.beid.identity import (
     DOCUMENT_TYPES,
@@ -15,6 +15,7 @@ from cardio.beid.identity import (
     Code,
     Identity,
 )
+from tests.rig.words import catalogue
 
 FILES = (Identity, Address)
 

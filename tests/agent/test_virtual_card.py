@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.texts import LANGUAGES, catalogue
+from agent.texts import LANGUAGES
 from cardio.files import ATR_1_7
 from cardio.virtual.faults import FAULTS
 from cardio.virtual.timing import seconds
 from tests.agent.program import Program, run, started
 from tests.agent.scripted_reader import ScriptedReader, ask
+from tests.rig.words import catalogue
 
 CARD_DATA = "80E400001C"
 VERIFY_WRONG = "0020000108249999FFFFFFFFFF"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 from agent import gate, journal, origins, policy
-from agent.texts import catalogue
+from tests.rig.words import catalogue
 
 _TODAY = datetime.date(2026, 5, 17)
 
