@@ -214,6 +214,17 @@ def _sign(command: argparse.ArgumentParser) -> None:
     _card_option(command)
     command.add_argument("--reader", type=_part, metavar="NAME", help="or a part of it")
     command.add_argument(
+        "--level",
+        choices=("B-B", "B-T"),
+        default="B-B",
+        help="B-B (default): offline. B-T: with a time stamp",
+    )
+    command.add_argument(
+        "--timestamp-url",
+        metavar="URL",
+        help="the time stamp service for B-T, as http://host/path (RFC 3161)",
+    )
+    command.add_argument(
         "--reason", type=_reason, metavar="TEXT", help="why; stands in the signature"
     )
 

@@ -34,10 +34,13 @@ def explained_document() -> Iterator[None]:
     """Let what is wrong with a document in the block become one sentence: Failure."""
     from agent.pdf.document import DocumentRefused
     from agent.pdf.process import DocumentFailed
+    from agent.pdf.timestamps import TimestampUnavailable
 
     try:
         yield
     except DocumentRefused as refused:
         raise Failure(f"document-{refused.reason}") from None
+    except TimestampUnavailable:
+        raise Failure("timestamp-unavailable") from None
     except DocumentFailed:
         raise Failure("cli-document-failed") from None

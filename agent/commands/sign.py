@@ -13,8 +13,9 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from agent.commands import Failure, answer, card_source, write_new
+from agent.commands import Failure, Usage, answer, card_source, write_new
 from agent.commands.asking import ask_while_in, found_again, undisturbed
 from agent.commands.card import Heard, choose, explained, patience
 from agent.commands.documents import explained_document, need_pdf, read_document
@@ -37,6 +38,11 @@ from cardio.signature import SignatureAlgorithm
 
 if TYPE_CHECKING:
     from agent.pdf.document import Inspection
+    from agent.pdf.process import Timestamp
+
+
+#: For one answer of a time stamp service.
+_STAMP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class _Card:
 def main(options: argparse.Namespace) -> int:
     """Show what is to be signed, ask the PIN, and write the signed document."""
     need_pdf()
+    if options.level != "B-B" and options.timestamp_url is None:
+        raise Usage("cli-timestamp-url")
     if options.output.exists():
         raise Failure("cli-file-exists", path=options.output)
     pdf = read_document(options.file)
@@ -71,6 +79,8 @@ async def _signed(options: argparse.Namespace, pdf: bytes) -> bytes:
     from agent.pdf.process import opened
 
     source = card_source(options.card)
+    stamped = options.level != "B-B"
+    timestamp = stamp_at(options.timestamp_url) if stamped else None
     async with opened(pdf) as document:
         with patience(options.lang) as heard:
             card = _look(source, choose(source, options.reader), heard)
@@ -90,7 +100,37 @@ async def _signed(options: argparse.Namespace, pdf: bytes) -> bytes:
             mechanism(card.algorithm),
             partial(_sign_raw, source, card, question),
             reason=options.reason,
+            timestamp=timestamp,
         )
+
+
+def stamp_at(url: str) -> Timestamp:
+    """Return what asks the service that the person named; Usage."""
+    from agent.pdf.timestamps import MAX_ANSWER
+    from agent.relyingparty.fetching import HttpFetcher
+
+    # The person's own choice, be it in their own network.
+    fetcher = HttpFetcher([_place(url)], allow_private=True, timeout=_STAMP_SECONDS)
+    kind = "application/timestamp-query"
+
+    async def stamp(request: bytes) -> bytes:
+        return await asyncio.to_thread(
+            fetcher.fetch, url, limit=MAX_ANSWER, request=request, kind=kind
+        )
+
+    return stamp
+
+
+def _place(url: str) -> str:
+    """Return a service's host, with its port where that is not 80; Usage."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise Usage("cli-timestamp-url") from None
+    if parts.scheme != "http" or host is None:
+        raise Usage("cli-timestamp-url")
+    return host if port in (None, 80) else f"{host}:{port}"
 
 
 def _look(source: CardSource, state: ReaderState, heard: Heard) -> _Card:

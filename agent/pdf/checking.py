@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 import asn1crypto.tsp  # noqa: F401  (teaches `cms` the attribute of certificates)
 from asn1crypto import cms
@@ -18,6 +19,20 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 #: The range of bytes that the newest signature covers, as pyHanko and others write it.
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was signed, and the signature: DER of the attributes, digest in them.
+
+    `token` is the time stamp over the signature, as DER.
+    """
+
+    algorithm: str
+    attributes: bytes
+    digest: bytes
+    signature: bytes
+    token: bytes | None = None
 
 
 class Untrue(Exception):
@@ -55,14 +70,7 @@ def message_digest(attributes: bytes, certificate: bytes, algorithm: str) -> byt
     return found
 
 
-def check_result(
-    shown: bytes,
-    signed: bytes,
-    attributes: bytes,
-    digest: bytes,
-    algorithm: str,
-    certificate: bytes,
-) -> None:
+def check_result(shown: bytes, signed: bytes, made: Made, certificate: bytes) -> None:
     """Want a document that is what was shown with one signature behind it; Untrue.
 
     Its range covers everything but the hole for the signature, has this digest, and in
@@ -79,16 +87,14 @@ def check_result(
         raise Untrue("a part is not covered")
     if not len(shown) <= first < second <= len(signed):
         raise Untrue("the hole is not behind what was shown")
-    covered = hashlib.new(algorithm, signed[:first])
+    covered = hashlib.new(made.algorithm, signed[:first])
     covered.update(signed[second:])
-    if covered.digest() != digest:
+    if covered.digest() != made.digest:
         raise Untrue("another digest was signed")
-    _check_hole(signed[first:second], attributes, algorithm, certificate)
+    _check_hole(signed[first:second], made, certificate)
 
 
-def _check_hole(
-    hole: bytes, attributes: bytes, algorithm: str, certificate: bytes
-) -> None:
+def _check_hole(hole: bytes, made: Made, certificate: bytes) -> None:
     if not (hole.startswith(b"<") and hole.endswith(b">")):
         raise Untrue("no signature in the hole")
     try:
@@ -96,14 +102,29 @@ def _check_hole(
         (signer,) = content["content"]["signer_infos"]
         there = signer["signed_attrs"].untag().dump()
         signature = signer["signature"].native
+        tokens = _tokens(signer)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Untrue("no signature in the hole") from error
-    if there != attributes:
+    if there != made.attributes:
         raise Untrue("other attributes in the hole")
+    if tokens != ([] if made.token is None else [made.token]):
+        raise Untrue("another time stamp in the hole")
     try:
-        _verify(signature, attributes, algorithm, certificate)
+        _verify(signature, made.attributes, made.algorithm, certificate)
     except (InvalidSignature, ValueError, TypeError) as error:
         raise Untrue("the signature does not hold") from error
+
+
+def _tokens(signer: cms.SignerInfo) -> list[bytes]:
+    """Return the time stamps over a signature."""
+    if not signer["unsigned_attrs"]:
+        return []
+    return [
+        value.dump()
+        for attribute in signer["unsigned_attrs"]
+        for value in attribute["values"]
+        if attribute["type"].native == "signature_time_stamp_token"
+    ]
 
 
 def _verify(

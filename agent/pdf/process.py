@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import subprocess
@@ -16,7 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from agent.pdf import checking, wire
+from agent.pdf import checking, timestamps, wire
 from agent.pdf.document import (
     MAX_BYTES,
     NOTICES,
@@ -25,6 +26,7 @@ from agent.pdf.document import (
     Inspection,
 )
 from agent.pdf.judged import Judged, from_json
+from agent.pdf.timestamps import TimestampUnavailable
 from agent.pdf.wire import Message
 from agent.ui.bitmap import Bitmap
 from agent.ui.process import environment
@@ -36,6 +38,9 @@ _SECONDS = 60.0
 
 #: Signs the DER of signed attributes: PKCS#1 v1.5, or the DER of r and s.
 SignRaw = Callable[[bytes], Awaitable[bytes]]
+
+#: Asks a time stamp service: request to answer, both as DER (RFC 3161); OSError.
+Timestamp = Callable[[bytes], Awaitable[bytes]]
 
 #: The digest of each mechanism.
 _DIGESTS = {"sha256_rsa": "sha256", "sha384_ecdsa": "sha384"}
@@ -155,11 +160,13 @@ class Document:
         sign_raw: SignRaw,
         *,
         reason: str | None = None,
+        timestamp: Timestamp | None = None,
     ) -> bytes:
         """Return the document with one signature more; DocumentFailed.
 
         `certificate` and `chain` (its issuer first) as DER; `mechanism` is sha256_rsa
-        or sha384_ecdsa. What `sign_raw` raises comes through.
+        or sha384_ecdsa. With `timestamp` the level is B-T, else B-B;
+        TimestampUnavailable. What `sign_raw` raises comes through.
         """
         algorithm = _DIGESTS[mechanism]
         order: Message = {
@@ -168,20 +175,82 @@ class Document:
             "chain": [base64.b64encode(each).decode() for each in chain],
             "mechanism": mechanism,
             "reason": reason,
+            "timestamp": timestamp is not None,
         }
+        session = _Session(self._child, certificate, algorithm, sign_raw, timestamp)
         try:
-            told, attributes = await self._child.ask(order)
-            if told.get("want") != "signature":
-                raise DocumentFailed("no signature was wanted")
-            digest = checking.message_digest(attributes, certificate, algorithm)
-            signature = await sign_raw(attributes)
-            told, signed = await self._child.ask({"have": True}, signature)
-            checking.check_result(
-                self._pdf, signed, attributes, digest, algorithm, certificate
-            )
+            signed = await session.run(order)
+            checking.check_result(self._pdf, signed, session.made, certificate)
         except checking.Untrue as error:
             raise DocumentFailed(str(error)) from error
         return signed
+
+
+class _Session:
+    """What the child wants for one signature: the signature itself, time stamps."""
+
+    def __init__(
+        self,
+        child: _Child,
+        certificate: bytes,
+        algorithm: str,
+        sign_raw: SignRaw,
+        timestamp: Timestamp | None,
+    ) -> None:
+        self._child = child
+        self._certificate = certificate
+        self._algorithm = algorithm
+        self._sign_raw = sign_raw
+        self._timestamp = timestamp
+        self._made: checking.Made | None = None
+
+    @property
+    def made(self) -> checking.Made:
+        """What was signed and stamped; Untrue where nothing was."""
+        if self._made is None:
+            raise checking.Untrue("no signature was wanted")
+        if self._timestamp is not None and self._made.token is None:
+            raise checking.Untrue("no time stamp was wanted")
+        return self._made
+
+    async def run(self, order: Message) -> bytes:
+        """Give the child what it wants until it returns the document; Untrue."""
+        told, blob = await self._child.ask(order)
+        while "want" in told:
+            if told["want"] == "signature" and self._made is None:
+                given = await self._sign(blob)
+            elif told["want"] == "timestamp" and self._timestamp is not None:
+                given = await self._stamp(blob, self._timestamp)
+            else:
+                raise checking.Untrue("something else was wanted")
+            told, blob = await self._child.ask({"have": True}, given)
+        return blob
+
+    async def _sign(self, attributes: bytes) -> bytes:
+        digest = checking.message_digest(attributes, self._certificate, self._algorithm)
+        signature = await self._sign_raw(attributes)
+        self._made = checking.Made(self._algorithm, attributes, digest, signature)
+        return signature
+
+    async def _stamp(self, digest: bytes, timestamp: Timestamp) -> bytes:
+        """Have the signature stamped and, before there is one, the empty text.
+
+        So that no PIN is typed for a service that does not answer. Nothing else leaves.
+        """
+        what = b"" if self._made is None else self._made.signature
+        if hashlib.new(self._algorithm, what).digest() != digest:
+            raise checking.Untrue("a stamp for something else was wanted")
+        request, nonce = timestamps.request(digest, self._algorithm)
+        try:
+            answer = await timestamp(request)
+        except OSError as error:
+            raise TimestampUnavailable(str(error)) from error
+        token = timestamps.token(answer, digest, nonce)
+        if self._made is not None:
+            if self._made.token is not None:
+                raise checking.Untrue("a second stamp was wanted")
+            self._made = dataclasses.replace(self._made, token=token)
+        return token
 
 
 def _inspection(told: Message, pdf: bytes) -> Inspection:

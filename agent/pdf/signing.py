@@ -11,13 +11,15 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from asn1crypto import algos, x509
+from asn1crypto import algos, cms, x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
+from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 SignRaw = Callable[[bytes], Awaitable[bytes]]
+Stamp = Callable[[bytes], Awaitable[bytes]]
 
 #: Hexadecimal digits that are kept free for a signature without and with a time stamp.
 _RESERVED = 2 * 16 * 1024
@@ -34,6 +36,7 @@ class Order:
     chain: tuple[bytes, ...] = field(repr=False)
     mechanism: str
     reason: str | None = None
+    timestamp: bool = False
 
 
 class _CardSigner(Signer):
@@ -59,12 +62,31 @@ class _CardSigner(Signer):
         return bytes(256) if dry_run else await self._sign_raw(data)
 
 
-async def sign(pdf: bytes, order: Order, sign_raw: SignRaw) -> bytes:
+class _Stamper(TimeStamper):
+    """Has another process ask the service: the digest to the token, in DER."""
+
+    def __init__(self, stamp: Stamp) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._stamp = stamp
+
+    async def async_timestamp(
+        self, message_digest: bytes, md_algorithm: str
+    ) -> cms.ContentInfo:
+        """Return the time stamp over a digest."""
+        return cms.ContentInfo.load(await self._stamp(message_digest))
+
+
+async def sign(pdf: bytes, order: Order, sign_raw: SignRaw, stamp: Stamp) -> bytes:
     """Return the document with one signature more, in front of which nothing changed.
 
     `sign_raw` gets what is to be signed and returns the signature as CMS has it: PKCS#1
-    v1.5, or the DER of r and s.
+    v1.5, or the DER of r and s. `stamp`, asked for B-T alone, gets a digest and returns
+    the token: once before anything is signed, and once over the signature.
     """
+    stamper = None
+    if order.timestamp:
+        stamper = _Stamper(stamp)
+        await stamper.async_dummy_response(MECHANISMS[order.mechanism])
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=True)
     metadata = PdfSignatureMetadata(
         field_name=f"eid-agent-{secrets.token_hex(8)}",
@@ -72,6 +94,6 @@ async def sign(pdf: bytes, order: Order, sign_raw: SignRaw) -> bytes:
         subfilter=SigSeedSubFilter.PADES,
         reason=order.reason,
     )
-    signer = PdfSigner(metadata, _CardSigner(order, sign_raw))
+    signer = PdfSigner(metadata, _CardSigner(order, sign_raw), timestamper=stamper)
     signed = await signer.async_sign_pdf(writer, bytes_reserved=_RESERVED)
     return bytes(signed.getvalue())

@@ -75,11 +75,19 @@ class Worker:
             judged = self._runner.run(validate(blob, cas, now))
             self.send({"validated": [to_json(one) for one in judged]})
         else:
-            signing = sign(self._pdf, _order(message), self._sign_raw)
+            order = _order(message)
+            signing = sign(self._pdf, order, self._sign_raw, self._stamp)
             self.send({"signed": True}, self._runner.run(signing))
 
     async def _sign_raw(self, data: bytes) -> bytes:
-        self.send({"want": "signature"}, data)
+        return self._wanted("signature", data)
+
+    async def _stamp(self, digest: bytes) -> bytes:
+        return self._wanted("timestamp", digest)
+
+    def _wanted(self, what: str, data: bytes) -> bytes:
+        """Return what the agent alone can give."""
+        self.send({"want": what}, data)
         received = self.receive()
         if received is None:
             sys.exit(1)
@@ -112,6 +120,7 @@ def _order(message: Message) -> Order:
         tuple(map(base64.b64decode, message["chain"])),
         message["mechanism"],
         message["reason"],
+        message["timestamp"],
     )
 
 

@@ -43,6 +43,9 @@ class Fetcher(Protocol):
         """
 
 
+OCSP_REQUEST = "application/ocsp-request"
+
+
 class HttpFetcher:
     """Asks listed hosts at public addresses, and nobody else.
 
@@ -62,15 +65,22 @@ class HttpFetcher:
         self._allow_private = allow_private
         self._timeout = timeout
 
-    def fetch(self, url: str, *, limit: int, request: bytes | None = None) -> bytes:
-        """Return the body at `url`; raises OSError."""
+    def fetch(
+        self,
+        url: str,
+        *,
+        limit: int,
+        request: bytes | None = None,
+        kind: str = OCSP_REQUEST,
+    ) -> bytes:
+        """Return the body at `url`; `kind` is the type of a request; OSError."""
         host, port, target = self._place(url)
         connection = _Connection(host, port, self._timeout, self._allow_private)
         answer: Future[bytes] = Future()
 
         def exchange() -> None:
             try:
-                answer.set_result(connection.exchange(target, request, limit))
+                answer.set_result(connection.exchange(target, request, limit, kind))
             except OSError as error:
                 answer.set_exception(error)
             except (http.client.HTTPException, ValueError):
@@ -129,11 +139,13 @@ class _Connection(http.client.HTTPConnection):
                 return socket.create_connection((address, self.port), self.timeout)
         raise OSError(f"{self.host} cannot be reached")
 
-    def exchange(self, target: str, request: bytes | None, limit: int) -> bytes:
+    def exchange(
+        self, target: str, request: bytes | None, limit: int, kind: str
+    ) -> bytes:
         """Send the one request and read its answer."""
         headers = {"Connection": "close"}
         if request is not None:
-            headers["Content-Type"] = "application/ocsp-request"
+            headers["Content-Type"] = kind
         with closing(self):
             self.request("GET" if request is None else "POST", target, request, headers)
             with self.getresponse() as answer:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 
+from asn1crypto import keys, tsp
+from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from pyhanko.sign.timestamps.dummy_client import DummyTimeStamper
+from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from agent.pdf.process import opened
 from tests.agent.relyingparty import pki
@@ -65,3 +76,30 @@ async def signed(
             sign,
             **options,  # type: ignore[arg-type]
         )
+
+
+def stamping(services: Services) -> Callable[[bytes], bytes]:
+    """Return what answers requests for time stamps under the services' root."""
+    subject = pki.name(C="BE", CN="Time Stamping Authority")
+    purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+    own = pki.issue(
+        subject,
+        services.root.pair,
+        pki.key("tsa", "RSA-2048"),
+        pki.usage("digital_signature"),
+        purpose,
+        *services.addresses("root"),
+    )
+    services.know("root", own)
+    key = own.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    authority = DummyTimeStamper(
+        asn1.Certificate.load(pki.der(own.cert)),
+        keys.PrivateKeyInfo.load(key),
+        certs_to_embed=SimpleCertificateStore(),
+    )
+
+    def answer(request: bytes) -> bytes:
+        asked = tsp.TimeStampReq.load(request, strict=True)
+        return bytes(authority.request_tsa_response(asked).dump())
+
+    return answer

@@ -155,17 +155,17 @@ _WRONG = {
         "worker.sign = sign"
     ),
     "text instead of attributes": (
-        "async def sign(pdf, order, raw): return await raw(b'a text')\n"
+        "async def sign(pdf, order, raw, stamp): return await raw(b'a text')\n"
         "worker.sign = sign"
     ),
     "another signature": (
         "real = worker.sign\n"
-        "async def sign(pdf, order, raw):\n"
+        "async def sign(pdf, order, raw, stamp):\n"
         "    async def other(data):\n"
         "        signature = bytearray(await raw(data))\n"
         "        signature[-1] ^= 1\n"
         "        return bytes(signature)\n"
-        "    return await real(pdf, order, other)\n"
+        "    return await real(pdf, order, other, stamp)\n"
         "worker.sign = sign"
     ),
     "death": "worker.sign = lambda *rest: sys.exit(3)",

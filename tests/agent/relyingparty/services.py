@@ -103,6 +103,8 @@ class Services:
     #: `POST /ocsp/ca` and so on, in the order in which they were asked.
     asked: list[str] = field(default_factory=list)
     #: Other answers by path: they get the handler and write to it.
+    #: Answers requests for time stamps, at `/tsa`.
+    stamps: Callable[[bytes], bytes] | None = None
     instead: dict[str, Callable[[Handler], Any]] = field(default_factory=dict)
 
     @property
@@ -162,6 +164,9 @@ class Services:
         self.asked.append(f"{handler.command} {handler.path}")
         if handler.path in self.instead:
             self.instead[handler.path](handler)
+            return
+        if self.stamps is not None and request is not None and handler.path == "/tsa":
+            send(handler, self.stamps(request))
             return
         _, _, name = handler.path.split("/")
         authority = self.authorities[name]
