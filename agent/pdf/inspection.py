@@ -20,10 +20,16 @@ from agent.words import one_line
 #: Beyond these a document is not what a portal gives a person to sign.
 MAX_OBJECTS = 200_000
 MAX_PAGES = 2_000
+#: No page lies deeper in the tree.
+_MAX_DEPTH = 64
 
 _WHITE = b" \t\r\n\f\0"
 #: Actions that reach beyond the document or run code, whoever starts them.
 _REACHING = ("/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/GoToE")
+#: Streams whose content, or another one, comes from a file (7.3.8, 8.10.4, 14.11.7).
+_ELSEWHERE = ("/F", "/Ref", "/OPI")
+#: Annotations that show what no page shows, or run code of their own (13.6, 13.7).
+_PLAYING = ("/RichMedia", "/3D")
 _STANDARD_14 = ("/Courier", "/Helvetica", "/Times", "/Symbol", "/ZapfDingbats")
 
 
@@ -91,6 +97,10 @@ class _Look:
         form = _get(root, "/AcroForm")
         if isinstance(form, generic.DictionaryObject) and "/XFA" in form:
             raise DocumentRefused("xfa")
+        if isinstance(form, generic.DictionaryObject) and _get(
+            form, "/NeedAppearances"
+        ):
+            self._notices.add("form-values")  # drawn anew by each reader
         names = _get(root, "/Names")
         if isinstance(names, generic.DictionaryObject):
             if "/JavaScript" in names:
@@ -101,19 +111,24 @@ class _Look:
     def _check(self, found: generic.DictionaryObject) -> None:
         """Refuse what runs or comes from elsewhere; note what may deceive."""
         kind, action = _get(found, "/Type"), _get(found, "/S")
+        subtype = _get(found, "/Subtype")
         if "/JS" in found or action == "/JavaScript":
             raise DocumentRefused("javascript")
         if "/XFA" in found:
             raise DocumentRefused("xfa")
         if "/AA" in found or action in _REACHING:
             raise DocumentRefused("actions")
-        if isinstance(found, generic.StreamObject) and "/F" in found:
+        if isinstance(found, generic.StreamObject) and any(
+            key in found for key in _ELSEWHERE
+        ):
             raise DocumentRefused("external")
+        if subtype in _PLAYING:
+            raise DocumentRefused("actions")
         if kind == "/Font":
             self._check_font(found)
         if kind == "/OCG":
             self._notices.add("layers")
-        if kind == "/EmbeddedFile" or _get(found, "/Subtype") == "/FileAttachment":
+        if kind == "/EmbeddedFile" or subtype == "/FileAttachment":
             self._notices.add("attachments")
         if "/FT" in found and _get(found, "/FT") != "/Sig" and "/V" in found:
             self._notices.add("form-values")
@@ -175,16 +190,32 @@ class _Look:
         count = int(self._reader.root["/Pages"]["/Count"])
         if not 1 <= count <= MAX_PAGES:
             raise DocumentRefused("too-complex" if count > 0 else "damaged")
-        for number in range(count):
-            found = self._reader.find_page_for_modification(number)  # type: ignore[no-untyped-call]
-            yield _size(found[0].get_object())
+        leaves = list(self._leaves(self._reader.root["/Pages"]))
+        if len(leaves) != count:  # some would be hidden from who counts
+            raise DocumentRefused("damaged")
+        for leaf in leaves:
+            yield _size(leaf)
+
+    def _leaves(self, root: Any) -> Iterator[Any]:
+        """Yield every page that hangs in the tree, whatever the counts say."""
+        waiting, seen = [root], 0
+        while waiting:
+            here = waiting.pop()
+            seen += 1
+            if seen > 2 * MAX_PAGES + _MAX_DEPTH:
+                raise DocumentRefused("too-complex")
+            kids = _get(here, "/Kids")
+            if kids is None:
+                yield here
+            else:
+                waiting += [kids[at] for at in range(len(kids))][::-1]
 
 
 def _size(page: Any) -> tuple[float, float]:
     """Return what of a page is shown, in points."""
     box, turned = None, 0
     here: Any = page
-    for _ in range(64):  # no page lies deeper
+    for _ in range(_MAX_DEPTH):
         box = box or _get(here, "/CropBox") or _get(here, "/MediaBox")
         turned = turned or int(_get(here, "/Rotate") or 0)
         above = _get(here, "/Parent")

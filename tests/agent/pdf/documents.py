@@ -93,6 +93,33 @@ def external_stream(writer: PdfFileWriter, page: Dictionary) -> None:
     page[pdf_name("/Contents")] = writer.add_object(stream)
 
 
+def from_elsewhere(key: str) -> Callable[[PdfFileWriter, Dictionary], None]:
+    """Return what adds a form whose content is imported from another file."""
+
+    def change(writer: PdfFileWriter, page: Dictionary) -> None:
+        members = {key: dictionary(F=pdf_string("other.pdf"))}
+        form = dictionary(Type="/XObject", Subtype="/Form", **members)
+        placed = writer.add_object(generic.StreamObject(form, stream_data=b""))
+        page[pdf_name("/Resources")][pdf_name("/XObject")] = dictionary(X=placed)
+
+    return change
+
+
+def counted(pages: int) -> Callable[[PdfFileWriter, Dictionary], None]:
+    """Return what lets the tree of pages say another number of them."""
+
+    def change(writer: PdfFileWriter, _page: Dictionary) -> None:
+        writer.root["/Pages"][pdf_name("/Count")] = generic.NumberObject(pages)
+
+    return change
+
+
+def endless_pages(writer: PdfFileWriter, _page: Dictionary) -> None:
+    """Let the tree of pages hang below itself."""
+    root = writer.root.raw_get("/Pages")
+    root.get_object()["/Kids"].append(root)
+
+
 def encrypted() -> bytes:
     """Return a document that wants a password."""
     writer = PdfFileWriter()

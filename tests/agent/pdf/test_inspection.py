@@ -13,10 +13,13 @@ from agent.pdf.inspection import inspect
 from agent.pdf.pages import draw
 from tests.agent.pdf.documents import (
     annotation,
+    counted,
     dictionary,
     document,
     encrypted,
+    endless_pages,
     external_stream,
+    from_elsewhere,
     in_page,
     in_root,
     script,
@@ -42,6 +45,16 @@ def test_a_page_that_is_turned_or_cut_is_measured_as_shown() -> None:
 
 
 _OPENS = in_root(OpenAction=dictionary(S="/Launch", F=pdf_string("x")))
+#: A link to a page of the Web that goes on to a script.
+_LONG_WAY = dictionary(S="/URI", Next=generic.ArrayObject([script()]))
+#: The same names, written otherwise (ISO 32000-2, 7.3.5).
+_ESCAPED_NAME = document(
+    annotation(Subtype="/Link", A=dictionary(S="/JavaScriptXX"))
+).replace(b"/JavaScriptXX", b"/J#61vaScript")
+_ESCAPED_KEY = document(
+    annotation(Subtype="/Link", A=dictionary(S="/XX", XJSXXX=pdf_string("1")))
+).replace(b"/XJSXXX", b"/#4a#53")
+_DRAWN_ANEW = dictionary(NeedAppearances=generic.BooleanObject(True))
 _NEXT = in_root(OpenAction=dictionary(S="/GoTo", Next=script()))
 
 
@@ -64,6 +77,16 @@ _NEXT = in_root(OpenAction=dictionary(S="/GoTo", Next=script()))
         (document(in_page(AA=dictionary(O=dictionary(S="/URI")))), "actions"),
         (document(annotation(Subtype="/Link", A=dictionary(S="/Launch"))), "actions"),
         (document(external_stream), "external"),
+        (document(from_elsewhere("Ref")), "external"),
+        (document(from_elsewhere("OPI")), "external"),
+        (document(annotation(Subtype="/RichMedia")), "actions"),
+        (document(annotation(Subtype="/3D")), "actions"),
+        (document(counted(1)), "damaged"),
+        (document(counted(3)), "damaged"),
+        (document(endless_pages), "too-complex"),
+        (document(annotation(Subtype="/Link", A=_LONG_WAY)), "javascript"),
+        (_ESCAPED_NAME, "javascript"),
+        (_ESCAPED_KEY, "javascript"),
     ],
     ids=str,
 )
@@ -83,6 +106,7 @@ def test_what_could_deceive_is_refused(pdf: bytes, reason: str) -> None:
             "attachments",
         ),
         (document(annotation(Subtype="/FileAttachment")), "attachments"),
+        (document(in_root(AcroForm=_DRAWN_ANEW)), "form-values"),
         (
             document(annotation(Subtype="/Widget", FT="/Tx", V=pdf_string("1000"))),
             "form-values",
