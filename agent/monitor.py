@@ -19,7 +19,7 @@ from agent.reading import LoginCertificates
 from cardio.atr import looks_belgian
 from cardio.card import CardSource
 from cardio.errors import UnsupportedCard
-from cardio.readers import ReaderState
+from cardio.readers import ReaderState, ReaderWatch
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Monitor:
         self._states: tuple[ReaderState, ...] | None = None
         self._held: dict[Stay, LoginCertificates] = {}
         self._tries: dict[Stay, int] = {}
-        self._watch = source.watch()
+        self._watch: ReaderWatch | None = None
         self._waiting: list[tuple[Watched, asyncio.Future[str]]] = []
         self._found: dict[Stay, Found] = {}
         self._lock = threading.Lock()
@@ -122,22 +122,23 @@ class Monitor:
 
     def start(self) -> None:
         """Begin to follow."""
-        loop = asyncio.get_running_loop()
-        arguments = (loop,)
+        self._watch = self._source.watch()
+        arguments = (self._watch, asyncio.get_running_loop())
         threading.Thread(
             target=self._follow, args=arguments, name="monitor", daemon=True
         ).start()
 
     def close(self) -> None:
         """Stop following; a PC/SC service that is stuck is not waited for."""
-        threading.Thread(
-            target=self._watch.cancel, name="unfollow", daemon=True
-        ).start()
+        if self._watch is not None:
+            threading.Thread(
+                target=self._watch.cancel, name="unfollow", daemon=True
+            ).start()
 
-    def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _follow(self, watch: ReaderWatch, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             try:
-                states = self._watch.wait()
+                states = watch.wait()
             except Exception as error:  # questions and grants end with what it tells
                 _log.error("the watch on the readers: %s", type(error).__name__)
                 time.sleep(_AGAIN_SECONDS)

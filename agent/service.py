@@ -174,28 +174,23 @@ class AgentService:
         self.working = 0
         self._desk = Desk(settings, self._policy.now, alone=source.virtual)
         self._turns = Turns(self.next_person, on=settings.counter)
-
-    def start(self) -> None:
-        """Begin to follow readers and cards; call on the running event loop."""
-        loop = asyncio.get_running_loop()
         self._grants = Grants(
-            self.settings.allowed_origins,
+            settings.allowed_origins,
             host.clock,
             self._origins.now,
             self._policy.now,
-            remembers=self._ui.notice is not None and not self.settings.counter,
+            remembers=ui.notice is not None and not settings.counter,
         )
         self._limits = Limits(host.clock)
         self._tickets = Tickets(host.clock)
         self._audience = Audience()
         self._last_call: dict[str, float] = {}
-        self._loop = loop
-        self._monitor = Monitor(self._source, self._readers_changed)
+        self._monitor = Monitor(source, self._readers_changed)
         self._readers = Readers(
-            self._source,
+            source,
             self._monitor,
             self._reservations,
-            test_cards=self.settings.test_cards,
+            test_cards=settings.test_cards,
             part=self._desk.part,
         )
         self.attendance = Attendance(
@@ -210,10 +205,10 @@ class AgentService:
             self._audience,
             self._readers.states,
             self.attendance,
-            self.settings.dialog_seconds,
+            settings.dialog_seconds,
         )
         self._ahead = ReadAhead(
-            self._source,
+            source,
             self._readers,
             self._monitor,
             self._reservations,
@@ -221,6 +216,9 @@ class AgentService:
             lambda: bool(self._audience),
             lambda stay: self._desk.citizens(self._monitor.states(), stay.reader),
         )
+
+    def start(self) -> None:
+        """Begin to follow readers and cards; call on the running event loop."""
         self._monitor.start()
 
     async def close(self) -> None:
@@ -825,6 +823,7 @@ class AgentService:
 
         And the person, where `shown` is given.
         """
+        loop = asyncio.get_running_loop()
 
         def tell(done: int, total: int) -> None:
             message: Message = {"type": "progress", "operation": operation}
@@ -835,7 +834,7 @@ class AgentService:
 
         def report(done: int, total: int) -> None:
             with contextlib.suppress(RuntimeError):  # the agent ends
-                self._loop.call_soon_threadsafe(tell, done, total)
+                loop.call_soon_threadsafe(tell, done, total)
 
         return report
 

@@ -15,6 +15,7 @@ from agent.inspection import Found, look_into, usable
 from agent.monitor import Monitor, stay_of
 from agent.readers import Readers, card_state
 from agent.reading import LoginCertificates
+from agent.service import AgentService
 from agent.settings import Settings
 from agent.texts import text
 from agent.work import Reservations
@@ -170,6 +171,17 @@ async def test_what_nobody_foresaw_does_not_end_the_watch(
                 await asyncio.sleep(0)
     finally:
         watching.close()
+
+
+async def test_a_service_that_never_starts_opens_nothing_at_the_readers() -> None:
+    """It is made before its port is had; where there is none it ends unheard."""
+
+    class Unwatched(VirtualReaders):
+        def watch(self) -> ReaderWatch:
+            raise AssertionError("nobody follows these readers")
+
+    service = AgentService(BeidCards(Unwatched()), Person(), Settings())
+    await service.close()
 
 
 def test_a_kept_refusal_does_not_grow() -> None:
