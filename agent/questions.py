@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from agent.attempt import Attempt
 from agent.attendance import Attendance
 from agent.errors import Problem
 from agent.events import Audience
@@ -23,6 +24,8 @@ T = TypeVar("T")
 #: The sentence of `policy-denied` where the citizens' screen is not connected.
 SCREEN_MISSING = "screen-missing"
 
+#: What a question ends with that the interface could not show.
+_NOT_SHOWN = ("no-user-interface", "policy-denied")
 #: How often a person may have more time for one dialog.
 MAX_EXTENSIONS = 10
 
@@ -60,6 +63,22 @@ class Questions:
         self._extensions += 1
         limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
         return True
+
+    async def ask(
+        self, attempt: Attempt, watched: Watched, question: Coroutine[Any, Any, T]
+    ) -> T:
+        """Put one question as `pose`; who could not see it was not asked."""
+        before = attempt.asked
+
+        def opened() -> None:
+            attempt.asked = True
+
+        try:
+            return await self.pose(attempt.origin, watched, question, opened)
+        except Problem as problem:
+            if problem.code in _NOT_SHOWN:
+                attempt.asked = before
+            raise
 
     async def pose(
         self,

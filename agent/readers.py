@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from typing import TypeVar
 
 from agent.errors import Problem, as_problem
-from agent.inspection import Found
+from agent.inspection import Found, reader_id
 from agent.monitor import Monitor
 from agent.work import Reservation, Reservations
 from cardio.card import CardSource
@@ -43,8 +44,17 @@ class Readers:
         self._reservations = reservations
         self._test_cards = test_cards
         self._part = part
+        self._salt = secrets.token_bytes(16)
         self._look: asyncio.Future[tuple[ReaderState, ...]] | None = None
         self._stuck = False
+
+    def identify(self, name: str) -> str:
+        """Return the id of a reader for pages; another one in each run."""
+        return reader_id(name, self._salt)
+
+    def describe(self, found: Found) -> dict[str, object]:
+        """Return what GET /v1/readers tells of a reader."""
+        return found.to_json(self._salt)
 
     def is_virtual(self, found: Found) -> bool:
         """Tell whether a test card is in a reader, whichever road leads to it."""

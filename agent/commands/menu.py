@@ -458,7 +458,7 @@ class Menu:
         )
         lang = LANGUAGES[await talk.page(page)]
         self._keep(dataclasses.replace(self._chosen, lang=lang))
-        self._service.settings = dataclasses.replace(self._service.settings, lang=lang)
+        self._service.speak(lang)
         self.link.show(self._state())
 
     async def _toggle_start(self) -> None:

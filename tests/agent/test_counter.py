@@ -96,7 +96,7 @@ async def test_the_clerks_card_is_for_logins_alone() -> None:
 async def test_after_the_clerks_login_a_page_may_do_no_more_than_before() -> None:
     """A "this once" would outlive the citizen whose turn it is."""
     async with running("", "adult", settings=NAMED) as agent:
-        clerk = agent.service._reader_id(CLERK)
+        clerk = agent.service._readers.identify(CLERK)
         assert (await agent.login(reader=clerk)).status == 200
         assert (await agent.call("GET", "/v1/readers")).status == 403
         assert (await agent.call("GET", "/v1/status")).body["origin"] == "ask"
@@ -106,7 +106,7 @@ async def test_after_the_clerks_login_a_page_may_do_no_more_than_before() -> Non
 async def test_other_readers_are_not_used(call: str) -> None:
     """Neither by themselves nor by their id."""
     async with running("", "adult", "adult-1.7", settings=NAMED) as agent:
-        third = agent.service._reader_id("Reader 2")
+        third = agent.service._readers.identify("Reader 2")
         answer = await (
             agent.login(reader=third)
             if call == "login"
@@ -313,7 +313,7 @@ async def test_a_login_without_a_pin_pad_is_refused_where_one_is_required(
     decide(administrator, requirePinPad=True)
     async with running("adult", "adult", settings=NAMED) as agent:
         for reader in (CITIZEN, CLERK):
-            members = {"reader": agent.service._reader_id(reader), "lang": "en"}
+            members = {"reader": agent.service._readers.identify(reader), "lang": "en"}
             answer = await agent.login(**members)
             assert (answer.status, answer.body["code"]) == (403, "policy-denied")
             assert answer.body["title"] == text("pin-pad-required", "en")
@@ -335,7 +335,7 @@ async def test_without_the_citizens_screen_nobody_is_asked(
             assert answer.body["title"] == text("screen-missing", "en")
         assert agent.person.questions == []
         assert agent.cards[0].exchanges == []
-        clerk = agent.service._reader_id(CLERK)
+        clerk = agent.service._readers.identify(CLERK)
         assert (await agent.login(reader=clerk)).status == 200
 
 
@@ -501,7 +501,7 @@ async def test_people_are_counted_without_names(tmp_path: Path) -> None:
             agent.readers.insert(card, CITIZEN)
         agent.person.agrees = False
         assert (await agent.identity("identity")).status == 403
-        clerk = agent.service._reader_id(CLERK)
+        clerk = agent.service._readers.identify(CLERK)
         agent.person.agrees = True
         assert (await agent.login(reader=clerk)).status == 200
         assert agent.service.people_served() == 3

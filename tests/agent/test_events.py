@@ -355,7 +355,7 @@ async def test_a_page_without_calls_is_sent_away(
         running("adult", settings=NAMED) as agent,
         agent.socket(await ticket(agent)) as socket,
     ):
-        monkeypatch.setattr("agent.service.IDLE_SECONDS", 0.0)
+        monkeypatch.setattr("agent.announcer.IDLE_SECONDS", 0.0)
         assert await closing(socket) == (1000, "idle")
 
 

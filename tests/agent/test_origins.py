@@ -438,7 +438,7 @@ async def test_always_ends_with_its_months_and_with_revoking(
     last = end(originstore.today())
     with monkeypatch.context() as later:
         later.setattr(originstore, "today", lambda: last)
-        later.setattr("agent.service.today", lambda: last)
+        later.setattr("agent.disclosures.today", lambda: last)
         assert (await _read(tmp_path, "identity"))[0] == 1
     OriginStore(tmp_path).revoke(PORTAL)
     assert (await _read(tmp_path, "identity"))[0] == 1

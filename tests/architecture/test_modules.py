@@ -221,12 +221,12 @@ def test_one_path_alone_sends_internal_authenticate() -> None:
     assert _importing("cardio.beid.chip") == {"cardio.beid.card"}
     callers = {_module(path) for path in client if "authenticate_chip" in _names(path)}
     assert callers == {"cardio.card", "cardio.beid.card", "agent.chip"}
-    assert _importing("agent.chip") == {"agent.service", "agent.commands.verify"}
+    assert _importing("agent.chip") == {"agent.disclosures", "agent.commands.verify"}
 
 
 def test_only_an_identity_request_asks_the_chip() -> None:
-    """In the service `identity` alone reaches it, where it reads, in one place."""
-    tree = ast.parse((ROOT / "agent" / "service.py").read_text(encoding="utf-8"))
+    """Where its files are read the chip is reached, in one place and nowhere else."""
+    tree = ast.parse((ROOT / "agent" / "disclosures.py").read_text(encoding="utf-8"))
     functions = [
         node
         for node in ast.walk(tree)
@@ -236,8 +236,8 @@ def test_only_an_identity_request_asks_the_chip() -> None:
     def using(name: str) -> set[str]:
         return {one.name for one in functions if name in _attributes(one)}
 
-    assert using("members") == {"identity", "read"}
-    assert using("question") == {"identity"}
+    assert using("members") == {"_read", "read"}
+    assert using("question") == {"_read"}
     assert using("put") == using("Question") == set()
     assert sum(node == "members" for node in _attributes_all(tree)) == 1
     assert sum(node == "question" for node in _attributes_all(tree)) == 1
