@@ -52,7 +52,8 @@ def test_login_asks_the_pin_again_until_it_is_one(
             assert "Tries left: 3" in question
             agent.type(line)
             hint = agent.until(".\n$").lstrip("\n")
-            assert hint == "A PIN has 4 to 12 digits; the card was sent nothing.\n"
+            told = "A PIN has 4 to 12 digits; the card was sent nothing. "
+            assert hint == f"{told}Ctrl-D refuses.\n"
         agent.until("PIN: $")
         agent.type("1234")
     assert call.status == 200

@@ -73,6 +73,12 @@ class Page(QWidget):
         self.buttons.append(button)
         self.first = self.first or button
 
+    def stop(self, key: str, answer: object) -> None:
+        """Add the one button that refuses: the default, in the place of `cancel`."""
+        self.choice(key, answer)
+        self.buttons[-1].setDefault(True)
+        self.first = self.first or self.buttons[-1]
+
     def choice(self, key: str, answer: object) -> None:
         """Add a button that refuses something."""
         button = QPushButton(self.text(key))

@@ -76,6 +76,8 @@ def pin(question: Message) -> Page:
     _tries(page)
     field = _field(page, "window-pin-label")
     page.say("window-pin-hint")
+    if page.question["wrong"]:
+        page.say("window-pin-stop")
     page.cancel()
     done = "window-log-in" if question["signing"] is None else "window-sign-do"
     button = page.allow(done, answer=None)
@@ -113,10 +115,10 @@ def _last_try(question: Message, goal: str) -> Page:
         page.site()
     page.say(goal)
     _tries(page)
-    page.say("window-last-try-means", "warning")
+    means = "window-last-try-means" if known else "window-maybe-last-try-means"
+    page.say(means, "warning")
     page.say("window-last-try-advice")
-    page.cancel()
-    page.choice("window-last-try-no", answer=False)
+    page.stop("window-last-try-no", answer=False)
     page.allow("window-last-try-yes", answer=True)
     return page
 
