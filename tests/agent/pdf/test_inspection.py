@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import io
 
 import pytest
+from asn1crypto import keys, x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_string
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import MDPPerm
+from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
+from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from agent.pdf.document import MAX_BYTES, DocumentRefused
 from agent.pdf.inspection import inspect
 from agent.pdf.pages import draw
+from cardio.files import EF, Key
+from cardio.virtual.profile import load_profile
 from tests.agent.pdf.documents import (
     annotation,
     counted,
@@ -126,6 +139,42 @@ def test_what_could_deceive_is_refused(pdf: bytes, reason: str) -> None:
 def test_what_a_person_should_know_is_named(pdf: bytes, notice: str) -> None:
     """The document can be signed; the person is told."""
     assert inspect(pdf).notices == (notice,)
+
+
+def _certified(permissions: MDPPerm) -> bytes:
+    """Return a document whose first signer said what may change."""
+    profile = load_profile("adult")
+    key = profile.keys[Key.NON_REPUDIATION].private_bytes(
+        Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+    )
+    signer = SimpleSigner(
+        signing_cert=x509.Certificate.load(profile.files[EF.SIGNATURE]),
+        signing_key=keys.PrivateKeyInfo.load(key),
+        cert_registry=SimpleCertificateStore(),
+    )
+    metadata = PdfSignatureMetadata(
+        field_name="first", certify=True, docmdp_permissions=permissions
+    )
+    writer = IncrementalPdfFileWriter(io.BytesIO(document()))
+    return bytes(sign_pdf(writer, metadata, signer).getvalue())
+
+
+def test_who_signed_before_may_forbid_another_signature() -> None:
+    """Ours would break that one (ISO 32000-2, 12.8.2.2)."""
+    with pytest.raises(DocumentRefused) as refused:
+        inspect(_certified(MDPPerm.NO_CHANGES))
+    assert refused.value.reason == "locked"
+    assert inspect(_certified(MDPPerm.FILL_FORMS)).notices == ("signatures",)
+
+
+def test_a_change_after_a_signature_is_named() -> None:
+    """Somebody added something that the earlier signer did not see."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(_certified(MDPPerm.FILL_FORMS)))
+    writer.set_info(dictionary(Title=pdf_string("Andere")))
+    changed = io.BytesIO()
+    writer.write(changed)
+    told = inspect(changed.getvalue())
+    assert told.notices == ("changed-after-signature", "signatures")
 
 
 def test_bytes_that_are_wrong_anywhere_never_crash_it() -> None:
