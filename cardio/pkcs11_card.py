@@ -16,6 +16,7 @@ it cannot be.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
@@ -141,9 +142,14 @@ class Pkcs11Card(Card):
 
         The official module tells GET CARD DATA itself. Elsewhere the kind of key
         decides, and token serial and certificate together stand for the chip's serial.
+        That it is a test card is then asked of the card itself, beside the module.
         """
-        self._card_data = self._run(self._recognise)
-        return self._card_data
+        data = self._run(self._recognise)
+        if self._beside is not None and not data.virtual:
+            virtual = self._beside.is_virtual(self._token.slot.name)
+            data = dataclasses.replace(data, virtual=virtual)
+        self._card_data = data
+        return data
 
     def _recognise(self) -> CardData:
         info = self._same_token()

@@ -58,6 +58,15 @@ class Beside:
                 return card.pin_status().tries_left if card.signs else None
         return None
 
+    def is_virtual(self, slot: str) -> bool:
+        """Tell whether the card says that it is a test card; False when unknown."""
+        with contextlib.suppress(CardError):
+            reader = self.reader(slot)
+            if reader is not None:
+                with closing(self._cards.open(reader)) as card, card.transaction():
+                    return card.recognise().virtual
+        return False
+
     def log_off(self, reader: str) -> None:
         """Send LOG OFF, and reset the card where it does not answer 9000.
 
