@@ -7,6 +7,7 @@ for. Dialogs are open outside the card's transaction. Touches cards in threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -294,7 +295,9 @@ class Operations:
             if attempt.asked and not ask.closed:
                 ask.ended(told)
             elif outcome in _EXPLAINED:
-                await ask.explain(told)
+                with contextlib.suppress(Problem):  # nobody is at the screen
+                    self._attendance.check()
+                    await ask.explain(told)
 
     def end_late(self, operation: Operation, code: str, reason: str) -> None:
         """Tell the person what became of a request that the page had given up."""

@@ -99,6 +99,7 @@ class Menu:
         self._fault = False
         self._last: Outcome | None = None
         self._people = 0
+        self._counts = 0
         self._icon_only = False
         self._open: asyncio.Task[None] | None = None
         #: A PIN is being changed: no page's request closes that question.
@@ -138,8 +139,12 @@ class Menu:
             self._run_aside(self._ask_fault())
 
     async def _count_people(self) -> None:
+        self._counts += 1
+        number = self._counts
         with contextlib.suppress(OSError):
-            self._people = await asyncio.to_thread(self._service.people_served)
+            people = await asyncio.to_thread(self._service.people_served)
+            if number == self._counts:  # an older count may come later
+                self._people = people
         self.link.show(self._state())
 
     async def _ask_fault(self) -> None:

@@ -47,3 +47,12 @@ async def test_what_the_page_can_say_by_itself_opens_no_window() -> None:
     async with running("", person=person) as agent:
         assert (await agent.login()).body["code"] == "no-card"
     assert person.explained == []
+
+
+async def test_behind_a_locked_screen_no_window_opens() -> None:
+    """Nobody would see it; the page has its answer."""
+    person = Explained()
+    async with running("blocked", person=person) as agent:
+        agent.service.attendance.lock(locked=True)
+        assert (await agent.login()).body["code"] == "pin-blocked"
+    assert person.explained == []
