@@ -298,6 +298,7 @@ class _Presence:
         try:
             from Xlib import X
             from Xlib.display import Display
+            from Xlib.error import ConnectionClosedError
 
             display = Display()
         except Exception:  # no X11, in one of many ways
@@ -309,12 +310,13 @@ class _Presence:
         manager = display.intern_atom("MANAGER")
         if display.get_selection_owner(tray) != X.NONE:
             self._there.set()
-        while True:
-            event = display.next_event()
-            told = event.type == X.ClientMessage and event.client_type == manager
-            if told and event.data[1][1] == tray:
-                self._there.set()
-                self._again()
+        with contextlib.suppress(ConnectionClosedError):  # the session ends
+            while True:
+                event = display.next_event()
+                told = event.type == X.ClientMessage and event.client_type == manager
+                if told and event.data[1][1] == tray:
+                    self._there.set()
+                    self._again()
 
 
 if __name__ == "__main__":

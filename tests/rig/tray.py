@@ -66,6 +66,10 @@ class Screen:
         self._display = Display(name)
         stack.callback(self._display.close)
         start(stack, "openbox", env={**os.environ, **self.env})
+        # The last that it says at its start; a tray that begins before may stay hidden.
+        ready = self._display.intern_atom("_NET_CLIENT_LIST")
+        root = self._display.screen().root
+        self.wait(lambda: root.get_full_property(ready, X.AnyPropertyType))
 
     def tray(self) -> subprocess.Popen[str]:
         """Start a tray of X11, and wait until it takes icons."""
@@ -137,8 +141,8 @@ class Screen:
             icon = self.seen(part)
             with contextlib.suppress(error.XError):
                 tree = icon.query_tree()
-                inside = tree.parent != root and icon.get_attributes().map_state
-                return icon if inside else None
+                seen = icon.get_attributes().map_state == X.IsViewable
+                return icon if seen and tree.parent != root else None
             return None
 
         return self.wait(look)
