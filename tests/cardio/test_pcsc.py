@@ -338,6 +338,28 @@ def test_an_entry_in_two_steps_is_begun_and_awaited(
     assert driver.keys == []
 
 
+def test_a_keypad_that_tells_no_end_is_asked_no_more_once_it_is_given_up(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digits for ever: the thread that asked for them ends with the connection."""
+    told = bytes.fromhex(TWO_STEPS + " 05 04 4233AA05")
+    monkeypatch.setattr(FakePinPadDriver, "TABLE", told)
+    driver = FakePinPadDriver(monkeypatch)
+    driver.keys = [0x2B] * 10_000
+    before = set(threading.enumerate())
+    with pcscd.card("adult"):
+        channel = pcsc.PcscReaders(apdu_seconds=2.0).connect(pcscd.reader)
+        assert channel.keypad is not None
+        with pytest.raises(CardMute):
+            channel.enter_pin(Feature.VERIFY_PIN_DIRECT, b"x", 0.5)
+        channel.close()
+        for thread in set(threading.enumerate()) - before:
+            if thread.name == "pcsc-channel":
+                thread.join(10)
+                assert not thread.is_alive()
+    assert len(driver.keys) > 9_000
+
+
 def test_known_models_are_asked_by_pseudo_apdus(
     pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
