@@ -223,6 +223,7 @@ def test_a_stopped_agent_is_not_waited_for(
 ) -> None:
     """It holds the folder and says nothing: that has a name, and a time limit."""
     sleeper.send_signal(signal.SIGSTOP)
+    os.waitpid(sleeper.pid, os.WUNTRACED)  # it could still answer before it stops
     with pytest.raises(NotAnswering):
         tell(tmp_path, "quit", seconds=0.2)
     assert not wait_until_gone(tmp_path, 0)

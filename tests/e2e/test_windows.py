@@ -615,7 +615,7 @@ def test_a_window_of_somebody_elses_making_answers_nothing(place: Place) -> None
         )
         assert forged.stdin is not None
         question = Awaited("https://forged.example", "no-card", "en", virtual=False)
-        asked = {"ask": "awaited", "id": 1, "seconds": 60}
+        asked = {"ask": "awaited", "id": 1, "screen": None, "seconds": 60}
         asked["question"] = dataclasses.asdict(question)
         forged.stdin.write(frames.encode(asked))
         forged.stdin.flush()
