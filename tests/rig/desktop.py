@@ -172,10 +172,6 @@ class Desktop:
         """Type a text."""
         self._xdotool("type", "--delay", "15", words)
 
-    def picture(self, file: Path) -> None:
-        """Write the screen into an XWD file."""
-        self._run("xwd", "-root", "-silent", "-out", str(file))
-
     def _xdotool(self, *words: str) -> None:
         self._run("xdotool", *words)
 
