@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 #: Bytes of the largest document that is taken (contract, section 4).
 MAX_BYTES = 32 * 1024 * 1024
+#: The digest of each way in which a card signs, by its name in CMS.
+DIGESTS = {"sha256_rsa": "sha256", "sha384_ecdsa": "sha384"}
 #: Why a document is refused; each has a sentence `document-REASON` in the catalogues.
 REASONS = (
     "no-pdf",

@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 
 from agent.pdf import checking, timestamps, wire
 from agent.pdf.document import (
+    DIGESTS,
     MAX_BYTES,
     NOTICES,
     REASONS,
@@ -27,8 +28,8 @@ from agent.pdf.document import (
 )
 from agent.pdf.judged import Judged, from_json
 from agent.pdf.timestamps import TimestampUnavailable
-from agent.pdf.wire import Message
 from agent.ui.bitmap import Bitmap
+from agent.ui.frames import BadFrame, Message, parse_message
 from agent.ui.process import environment
 from agent.words import one_line
 
@@ -41,9 +42,6 @@ SignRaw = Callable[[bytes], Awaitable[bytes]]
 
 #: Asks a time stamp service: request to answer, both as DER (RFC 3161); OSError.
 Timestamp = Callable[[bytes], Awaitable[bytes]]
-
-#: The digest of each mechanism.
-_DIGESTS = {"sha256_rsa": "sha256", "sha384_ecdsa": "sha384"}
 
 
 class DocumentFailed(Exception):
@@ -104,7 +102,7 @@ class _Child:
         try:
             async with asyncio.timeout(_SECONDS):
                 return await self._answer(message, blob)
-        except (TimeoutError, OSError, EOFError, wire.BadMessage) as error:
+        except (TimeoutError, OSError, EOFError, BadFrame) as error:
             raise DocumentFailed(type(error).__name__) from error
 
     async def _answer(self, message: Message, blob: bytes) -> tuple[Message, bytes]:
@@ -114,7 +112,7 @@ class _Child:
         to.write(wire.encode(message, blob))
         await to.drain()
         length = wire.size(await back.readexactly(4), wire.MAX_OBJECT)
-        told = wire.parse(await back.readexactly(length))
+        told = parse_message(await back.readexactly(length))
         length = wire.size(await back.readexactly(4), wire.MAX_BLOB)
         answer = await back.readexactly(length)
         if "refused" in told:
@@ -168,7 +166,7 @@ class Document:
         or sha384_ecdsa. With `timestamp` the level is B-T, else B-B;
         TimestampUnavailable. What `sign_raw` raises comes through.
         """
-        algorithm = _DIGESTS[mechanism]
+        algorithm = DIGESTS[mechanism]
         order: Message = {
             "do": "sign",
             "certificate": base64.b64encode(certificate).decode(),

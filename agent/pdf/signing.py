@@ -18,14 +18,13 @@ from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from agent.pdf.document import DIGESTS
+
 SignRaw = Callable[[bytes], Awaitable[bytes]]
 Stamp = Callable[[bytes], Awaitable[bytes]]
 
 #: Hexadecimal digits that are kept free for a signature without and with a time stamp.
 _RESERVED = 2 * 16 * 1024
-
-#: What a key signs with: the digest and the form of the signature, by the names of CMS.
-MECHANISMS = {"sha256_rsa": "sha256", "sha384_ecdsa": "sha384"}
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,11 @@ async def sign(pdf: bytes, order: Order, sign_raw: SignRaw, stamp: Stamp) -> byt
     stamper = None
     if order.timestamp:
         stamper = _Stamper(stamp)
-        await stamper.async_dummy_response(MECHANISMS[order.mechanism])
+        await stamper.async_dummy_response(DIGESTS[order.mechanism])
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=True)
     metadata = PdfSignatureMetadata(
         field_name=f"eid-agent-{secrets.token_hex(8)}",
-        md_algorithm=MECHANISMS[order.mechanism],
+        md_algorithm=DIGESTS[order.mechanism],
         subfilter=SigSeedSubFilter.PADES,
         reason=order.reason,
     )

@@ -24,7 +24,7 @@ from agent.pdf.judged import to_json
 from agent.pdf.pages import draw
 from agent.pdf.signing import Order, sign
 from agent.pdf.validation import validate
-from agent.pdf.wire import Message
+from agent.ui.frames import Message, parse_message
 
 #: What the libraries import only in the middle of their work, when no file can be
 #: opened any more.
@@ -104,7 +104,7 @@ class Worker:
         head = self._read(4)
         if not head:
             return None
-        message = wire.parse(self._read(wire.size(head, wire.MAX_OBJECT)))
+        message = parse_message(self._read(wire.size(head, wire.MAX_OBJECT)))
         return message, self._read(wire.size(self._read(4), wire.MAX_BLOB))
 
     def _read(self, length: int) -> bytes:

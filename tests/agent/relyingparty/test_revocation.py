@@ -235,18 +235,16 @@ def drip(handler: Handler) -> None:
     """Send a byte now and then, without end."""
     handler.send_response(200)
     handler.end_headers()
-    done = threading.Event()
-    while not done.wait(0.02):
-        try:
-            handler.wfile.write(b"0")
-            handler.wfile.flush()
-        except OSError:
-            done.set()
+    _drip(handler)
 
 
 def headers_that_drip(handler: Handler) -> None:
     """The same before the first header is complete."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    _drip(handler)
+
+
+def _drip(handler: Handler) -> None:
     done = threading.Event()
     while not done.wait(0.02):
         try:
