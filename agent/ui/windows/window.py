@@ -84,7 +84,7 @@ class Window(QDialog):
     def show_page(self, page: Page, *, timed: bool) -> None:
         """Show a page; the time of a `timed` one runs, or goes on (`restart`)."""
         for button in self._page.buttons if self._page else []:
-            button.setParent(None)
+            button.hide()  # without a parent it would be a window that takes the focus
             button.deleteLater()
         self._page = page
         self._column.addWidget(self._foot)  # out of the page before

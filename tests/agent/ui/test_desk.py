@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
+import shiboken6
 from PySide6.QtWidgets import QApplication
 
 from agent.texts import text
@@ -32,15 +34,18 @@ QUESTION: Message = {
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A window whose agent is this test."""
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A window whose agent is this test; nothing of it lives on into the next one."""
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # a desk takes it away
     made = Desk(app)
     monkeypatch.setattr(made._pipe, "send", lambda _message: None)
-    return made
+    yield made
+    window = made._window
+    shiboken6.delete(made)
+    shiboken6.delete(window)
 
 
 def _ask(desk: Desk, kind: str, **members: Any) -> str:
@@ -102,3 +107,15 @@ async def test_what_the_agent_says_to_a_closed_window_is_no_mistake(
     _, wrong = await window.communicate(said)
     assert wrong == b""
     assert window.returncode == 0
+
+
+def test_the_buttons_of_a_page_that_went_are_no_windows_that_take_the_focus(
+    desk: Desk,
+) -> None:
+    """A question that loses the focus to them could not be answered."""
+    _ask(desk, "pin")
+    assert desk._window.page is not None
+    desk._window.page.answered.emit(True)
+    assert [top for top in QApplication.topLevelWidgets() if top.isWindow()] == [
+        desk._window
+    ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
+import shiboken6
 from PySide6.QtCore import QEventLoop, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton
@@ -57,10 +58,18 @@ class _Shown:
 
 
 @pytest.fixture
-def show(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], _Shown]:
-    """What shows a page."""
+def show(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], _Shown]]:
+    """What shows a page; the window is gone when the next test opens its own."""
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    return _Shown
+    shown: list[_Shown] = []
+
+    def make(name: str) -> _Shown:
+        shown.append(_Shown(name))
+        return shown[-1]
+
+    yield make
+    for each in shown:
+        shiboken6.delete(each.window)
 
 
 def test_who_clicks_on_and_on_allows_nothing(show: Callable[[str], _Shown]) -> None:
