@@ -239,11 +239,14 @@ class Card(abc.ABC):
         expected: Expected,
         *,
         lang: str = "en",
+        about_to_send: Callable[[], None] = lambda: None,
     ) -> None:
         """Replace the PIN; old and new are sent once; CardChanged before that.
 
         Both are None where the PIN is not typed on this computer; `lang` as for
-        `sign`. UnsupportedCard where card, reader or road do not let a program do it.
+        `sign`. `about_to_send` is called when only the command itself is left to send:
+        what goes wrong before it changed nothing. UnsupportedCard where card, reader or
+        road do not let a program do it.
         """
         raise self._unsupported("the PIN cannot be changed on this road")
 

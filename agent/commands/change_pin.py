@@ -17,6 +17,7 @@ from agent.commands import Failure, answer, card_source
 from agent.commands.asking import ask_while_in, found_again, undisturbed
 from agent.commands.card import Heard, choose, explained, patience
 from agent.commands.reasons import Words
+from agent.errors import Problem
 from agent.inspection import on_card
 from agent.monitor import Stay
 from agent.texts import text, tries_left
@@ -50,7 +51,7 @@ _SENTENCES: dict[type[PinError], str] = {
     NewPinsDiffer: "cli-new-pins-differ",
     PinFormat: "cli-pin-length",
 }
-#: After these nobody knows whether the card carried the command out.
+#: After these nobody knows whether the card carried the command out, once it was sent.
 _BREAKS = (CardRemoved, CardReset, CardUnreadable, ServiceUnavailable)
 
 
@@ -147,13 +148,20 @@ async def ask(ui: Asker, question: PinChange, entry: PinEntry) -> Pins:
 def change(source: CardSource, card: Shown, pins: Pins, lang: str) -> None:
     """Send the PINs, once, to the card that was shown, and wipe them; Failure."""
     old, new = pins
+    sent: list[bool] = []
     with (
         old or nullcontext(),
         new or nullcontext(),
         closing(found_again(source, card.stay.reader, _not_changed)) as opened,
     ):
         try:
-            opened.change_pin(old, new, card.expected, lang=lang)
+            opened.change_pin(
+                old,
+                new,
+                card.expected,
+                lang=lang,
+                about_to_send=lambda: sent.append(True),
+            )
         except UnsupportedCard:
             raise Failure("cli-change-unsupported") from None
         except CardChanged:
@@ -165,7 +173,9 @@ def change(source: CardSource, card: Shown, pins: Pins, lang: str) -> None:
                 raise Failure("cli-old-pin-wrong-last") from None
             tries = tries_left(error.tries_left, lang)
             raise Failure("cli-old-pin-wrong", tries=tries) from None
-        except _BREAKS:
+        except _BREAKS as error:
+            if not sent:
+                raise _not_changed(Problem.from_card_error(error).code) from None
             raise Failure("cli-change-broken-off") from None
         except PinError as error:
             if type(error) not in _SENTENCES:

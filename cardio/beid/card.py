@@ -298,6 +298,7 @@ class BeidCard(Card):
         expected: Expected,
         *,
         lang: str = "en",
+        about_to_send: Callable[[], None] = lambda: None,
     ) -> None:
         """Replace the PIN; old and new go to the card once, whatever happens.
 
@@ -313,6 +314,7 @@ class BeidCard(Card):
             raise UnsupportedCard(self.atr, "this reader's keypad changes no PIN")
         with self.transaction() as transaction:
             self._check_expected(expected)
+            about_to_send()
             command = typed.change(old, new)
             try:
                 self._send_pin(INS.CHANGE_REFERENCE_DATA, command, lang)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from agent import cli
@@ -16,3 +21,17 @@ def run_on(
     for module in (card, change_pin, verify):
         monkeypatch.setattr(module, "card_source", lambda _: source)
     return cli.main(["card", action, "--lang", "en", *options])
+
+
+@contextmanager
+def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> Iterator[None]:
+    """Have these lines, and then the end of input, on standard input."""
+    read, write = os.pipe()
+    os.write(write, "".join(f"{line}\n" for line in lines).encode())
+    os.close(write)
+    with os.fdopen(read) as stdin, monkeypatch.context() as patched:
+        patched.setattr("sys.stdin", stdin)
+        yield
+        for thread in threading.enumerate():
+            if thread.name == "terminal":
+                thread.join(5)

@@ -15,7 +15,7 @@ from cardio.beid.source import BeidCards
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.calls import prepared
-from tests.agent.commands import run_on
+from tests.agent.commands import run_on, typed
 from tests.agent.people import NONCE, PORTAL, Agent, Answer, running
 from tests.cardio.sweep import Struck, pulled
 
@@ -41,45 +41,56 @@ CALLS: dict[str, Call] = {
     "chip": lambda agent: agent.identity("identity", challenge=NONCE),
     "login": lambda agent: agent.login(),
     "login, certificates held": lambda agent: agent.login(),
+    "login, wrong PIN": lambda agent: agent.login(),
 }
 
 
+REQUESTS = [(persona, name) for persona in ("adult-1.7", "adult") for name in CALLS]
+REQUESTS += [("rekeyed-1.7", name) for name in ("identity", "login")]
+
+
 @LOST
-@BOTH
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("persona", "name"), REQUESTS)
 async def test_a_card_pulled_at_any_command_of_a_request(
-    applet: str, name: str, lost: bool
+    persona: str, name: str, lost: bool
 ) -> None:
     """A typed error in time, no try lost, and the next request is answered.
 
-    A login whose LOG OFF finds no card any more is a login all the same. The chip is
-    asked once at most.
+    What a login came to when its LOG OFF finds no card any more, it came to all the
+    same. A wrong PIN that reached the card costs one try. The chip is asked once at
+    most.
     """
+    wrong = "wrong" in name
     async with running("", settings=ALLOWED) as agent:
         at = 0
         while True:
             at += 1
-            card = pulled(load_profile("adult", applet=applet))
+            card = pulled(load_profile(persona))
             agent.readers.insert(card)
             if "held" in name:
                 await _read_ahead(agent)
                 assert prepared(agent.service)
             card.arm(at, lost=lost)
+            agent.person.pin = b"9999" if wrong else b"1234"
             began = time.monotonic()
             answer = await CALLS[name](agent)
             assert time.monotonic() - began < SECONDS
-            assert card.tries_left == 3
+            came = card.pins and not (lost and card.wire[-1] == INS.VERIFY)
+            assert card.tries_left == (2 if wrong and came else 3)
             assert card.pins <= 1
             assert card.wire.count(INS.INTERNAL_AUTHENTICATE) <= 1
             if not card.struck or card.wire[-1] == INS.LOG_OFF:
-                assert answer.status == 200
+                assert answer.status == (422 if wrong else 200)
+                assert answer.body.get("triesLeft") == (2 if wrong else None)
             else:
                 assert answer.status == 424
                 assert answer.body["code"] in {"card-removed", "no-card"}
             if not card.struck:
                 break
             await _put_back(agent, card)
+            agent.person.pin = b"1234"
             assert (await agent.login()).status == 200
+            assert card.tries_left == 3
             agent.readers.remove()
         assert at > 2
 
@@ -155,3 +166,58 @@ def test_a_card_pulled_at_any_command_of_a_verification(
         assert json.loads(capsys.readouterr().out)["valid"] is True
         readers.remove()
     assert at > 20
+
+
+@LOST
+@BOTH
+@pytest.mark.parametrize("old", ["1234", "9999"], ids=["", "wrong PIN"])
+def test_a_card_pulled_at_any_command_of_a_change_of_the_pin(
+    applet: str,
+    lost: bool,
+    old: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One sentence in time, exit code 1; with the card back its PIN is changed.
+
+    A wrong old PIN that reached the card costs one try. Before the command was sent
+    nobody is told to try a new PIN, which would cost one.
+    """
+    readers = VirtualReaders()
+
+    def change(old: str, new: str) -> int:
+        with typed(monkeypatch, old, new, new):
+            return run_on(BeidCards(readers), monkeypatch, "change-pin")
+
+    at = 0
+    while True:
+        at += 1
+        card = pulled(load_profile("adult", applet=applet))
+        readers.insert(card)
+        card.arm(at, lost=lost)
+        began = time.monotonic()
+        code = change(old, "4321")
+        assert time.monotonic() - began < SECONDS
+        shown = capsys.readouterr()
+        came = card.pins and not (lost and card.wire[-1] == INS.CHANGE_REFERENCE_DATA)
+        wrong, changed = came and old != "1234", came and old == "1234"
+        assert card.pins <= 1
+        assert card.tries_left == (2 if wrong else 3)
+        if not card.struck or card.wire[-1] == INS.LOG_OFF:
+            assert code == (1 if wrong else 0)
+            said = "Tries left: 2" if wrong else "The PIN was changed"
+            assert said in shown.err + shown.out
+        else:
+            assert code == 1
+            assert shown.err.count("\n") == 1
+            assert ("broke off" if card.pins else "taken out") in shown.err
+            assert ("Try the new PIN" in shown.err) is (card.pins == 1)
+        if not card.struck:
+            break
+        card.arm(0, lost=False)
+        readers.insert(card)
+        assert change("4321" if changed else "1234", "56789") == 0
+        assert card.tries_left == 3
+        capsys.readouterr()
+        readers.remove()
+    assert at > 4

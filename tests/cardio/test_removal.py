@@ -95,9 +95,9 @@ OPERATIONS = {
 class Rig:
     """A reader, a card that can be pulled, and the client."""
 
-    def __init__(self, applet: str) -> None:
+    def __init__(self, persona: str) -> None:
         self.readers = VirtualReaders()
-        self.card = pulled(load_profile("adult", applet=applet))
+        self.card = pulled(load_profile(persona))
         self.readers.insert(self.card)
 
     def run(self, operation: Operation) -> CardError | None:
@@ -122,14 +122,14 @@ class Rig:
 
 @pytest.mark.parametrize("lost", [True, False], ids=["command lost", "answer lost"])
 @pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("applet", ["1.7", "1.8"])
-def test_a_card_pulled_at_any_command(applet: str, name: str, lost: bool) -> None:
+@pytest.mark.parametrize("persona", ["adult-1.7", "rekeyed-1.7", "adult"])
+def test_a_card_pulled_at_any_command(persona: str, name: str, lost: bool) -> None:
     """CardRemoved at once, tries as before unless a wrong PIN came through, and on.
 
     Only when LOG OFF finds no card any more is the result already there.
     """
     operation = OPERATIONS[name]
-    rig = Rig(applet)
+    rig = Rig(persona)
     at = 0
     while True:
         at += 1
