@@ -13,21 +13,25 @@ const ASKED_MS = 1_000; // a failure after this long in state "prompt" was a per
 const LIMIT_MS = 245_000; // the agent itself ends every operation after 240 s
 
 /** Web eID's codes, as they stand in `error.code`. */
-export const ErrorCode = Object.freeze({
-  ERR_WEBEID_ACTION_TIMEOUT: "ERR_WEBEID_ACTION_TIMEOUT",
-  ERR_WEBEID_USER_TIMEOUT: "ERR_WEBEID_USER_TIMEOUT",
-  ERR_WEBEID_VERSION_MISMATCH: "ERR_WEBEID_VERSION_MISMATCH",
-  ERR_WEBEID_VERSION_INVALID: "ERR_WEBEID_VERSION_INVALID",
-  ERR_WEBEID_EXTENSION_UNAVAILABLE: "ERR_WEBEID_EXTENSION_UNAVAILABLE",
-  ERR_WEBEID_NATIVE_UNAVAILABLE: "ERR_WEBEID_NATIVE_UNAVAILABLE",
-  ERR_WEBEID_UNKNOWN_ERROR: "ERR_WEBEID_UNKNOWN_ERROR",
-  ERR_WEBEID_CONTEXT_INSECURE: "ERR_WEBEID_CONTEXT_INSECURE",
-  ERR_WEBEID_USER_CANCELLED: "ERR_WEBEID_USER_CANCELLED",
-  ERR_WEBEID_NATIVE_INVALID_ARGUMENT: "ERR_WEBEID_NATIVE_INVALID_ARGUMENT",
-  ERR_WEBEID_NATIVE_FATAL: "ERR_WEBEID_NATIVE_FATAL",
-  ERR_WEBEID_ACTION_PENDING: "ERR_WEBEID_ACTION_PENDING",
-  ERR_WEBEID_MISSING_PARAMETER: "ERR_WEBEID_MISSING_PARAMETER",
-});
+export const ErrorCode = Object.freeze(
+  Object.fromEntries(
+    [
+      "ACTION_TIMEOUT",
+      "USER_TIMEOUT",
+      "VERSION_MISMATCH",
+      "VERSION_INVALID",
+      "EXTENSION_UNAVAILABLE",
+      "NATIVE_UNAVAILABLE",
+      "UNKNOWN_ERROR",
+      "CONTEXT_INSECURE",
+      "USER_CANCELLED",
+      "NATIVE_INVALID_ARGUMENT",
+      "NATIVE_FATAL",
+      "ACTION_PENDING",
+      "MISSING_PARAMETER",
+    ].map((name) => [`ERR_WEBEID_${name}`, `ERR_WEBEID_${name}`]),
+  ),
+);
 
 /** Base of all errors: `code` is Web eID's, `agentCode` the agent's own (or null). */
 export class EidError extends Error {
@@ -50,6 +54,8 @@ const kind = (code) =>
 export class ActionPendingError extends kind(ErrorCode.ERR_WEBEID_ACTION_PENDING) {}
 export class ActionTimeoutError extends kind(ErrorCode.ERR_WEBEID_ACTION_TIMEOUT) {}
 export class ContextInsecureError extends kind(ErrorCode.ERR_WEBEID_CONTEXT_INSECURE) {}
+/** Of Web eID's library; there is no extension here, so that nothing throws it. */
+export class ExtensionUnavailableError extends kind(ErrorCode.ERR_WEBEID_EXTENSION_UNAVAILABLE) {}
 export class MissingParameterError extends kind(ErrorCode.ERR_WEBEID_MISSING_PARAMETER) {}
 export class NativeFatalError extends kind(ErrorCode.ERR_WEBEID_NATIVE_FATAL) {}
 export class NativeInvalidArgumentError extends kind(
@@ -59,6 +65,8 @@ export class NativeUnavailableError extends kind(ErrorCode.ERR_WEBEID_NATIVE_UNA
 export class UnknownError extends kind(ErrorCode.ERR_WEBEID_UNKNOWN_ERROR) {}
 export class UserCancelledError extends kind(ErrorCode.ERR_WEBEID_USER_CANCELLED) {}
 export class UserTimeoutError extends kind(ErrorCode.ERR_WEBEID_USER_TIMEOUT) {}
+/** Of Web eID's library; nothing throws it. */
+export class VersionInvalidError extends kind(ErrorCode.ERR_WEBEID_VERSION_INVALID) {}
 export class VersionMismatchError extends kind(ErrorCode.ERR_WEBEID_VERSION_MISMATCH) {}
 
 /** Every code of the agent, with the class that carries it. */
@@ -210,6 +218,7 @@ function unavailable(state) {
 
 /** Find the agent: its port and what it says of itself. */
 async function find(options, signal, tellAsked) {
+  if (options.mock) return { port: null, status: await pretend("status", null, options) };
   let old = false;
   let refusal = null;
   for (const port of candidates(options)) {
@@ -278,7 +287,7 @@ async function run(action, options, work) {
   const Late = action === "status" ? ActionTimeoutError : UserTimeoutError;
   const timer = setTimeout(
     () => controller.abort(new Late("there was no answer in time")),
-    options.userInteractionTimeout ?? LIMIT_MS,
+    options.userInteractionTimeout * (action.startsWith("sign") ? 2 : 1) || LIMIT_MS,
   );
   pending.add(action);
   try {
@@ -292,9 +301,20 @@ async function run(action, options, work) {
 
 function operation(path, body, options) {
   return run(path, options, async (signal) => {
+    if (options.mock) return pretend(path, body, options);
     const { port } = await find(options, signal);
     return post(port, path, body, signal);
   });
+}
+
+const mock = () => import("./mock.js"); // for those who ask for it
+
+/** The mock's answer in place of the agent's; nothing leaves the page. */
+async function pretend(path, body, options) {
+  const { respond } = await mock();
+  const { status, body: said } = await respond(path, body, options.mock);
+  if (status !== 200) throw await problem({ status }, said);
+  return said;
 }
 
 /** Whether an agent runs here, and what it tells this site of itself. */
@@ -317,7 +337,7 @@ export function detect(options = {}) {
     const tell = async (found) => {
       const said = { ...found, browser: browser() };
       const { explain } = await words;
-      const shown = navigator.language;
+      const shown = globalThis.navigator?.language;
       Object.assign(said, explain(found.state, { ...said, lang: lang || shown, shown }));
       if (!signal.aborted) options.onState?.(said);
       return said;
@@ -331,10 +351,10 @@ export function detect(options = {}) {
 
 /** The state, and what goes with it; asks the browser nothing that it need not. */
 async function look(options, signal, tellAsked) {
-  const before = await permission();
+  const before = options.mock ? "granted" : await permission();
   if (before === "denied") return denied();
   // A page that nobody has touched yet has no reason to make the browser ask.
-  const untouched = navigator.userActivation?.hasBeenActive === false;
+  const untouched = globalThis.navigator?.userActivation?.hasBeenActive === false;
   if (before === "prompt" && (options.ask === false || untouched)) {
     return { state: "permission-not-asked" };
   }
@@ -361,7 +381,7 @@ function denied() {
 
 /** "chromium", "firefox" or "other": whose question the person gets to see. */
 function browser() {
-  const { userAgent } = navigator;
+  const { userAgent = "" } = globalThis.navigator ?? {};
   if (/Firefox\//.test(userAgent)) return "firefox";
   return /Chrome\//.test(userAgent) ? "chromium" : "other";
 }
@@ -381,9 +401,14 @@ async function follow(options) {
   watched?.addEventListener?.("change", changed, { signal: end.signal });
 }
 
+function need(action, given) {
+  const missing = Object.keys(given).find((name) => !given[name]);
+  if (missing) throw new MissingParameterError(`${action} needs a ${missing}`);
+}
+
 /** Log in: resolves with a Web eID authentication token for the server to validate. */
 export async function authenticate(challengeNonce, options = {}) {
-  if (!challengeNonce) throw new MissingParameterError("authenticate needs a challengeNonce");
+  need("authenticate", { challengeNonce });
   return operation("authenticate", { challengeNonce, ...pick(options, ["reader"]) }, options);
 }
 
@@ -394,16 +419,56 @@ export async function readIdentity(options = {}) {
   return operation("identity", { include, ...asked }, options);
 }
 
+/** The signing certificate, and what its key can sign; first step of Web eID's `sign`. */
+export async function getSigningCertificate(options = {}) {
+  return operation("signing-certificate", pick(options, ["reader"]), options);
+}
+
+/**
+ * Sign a digest that the server made (base64) with the key of the certificate that
+ * getSigningCertificate gave. The agent cannot show what is signed, and says so.
+ */
+export async function sign(certificate, hash, hashFunction, options = {}) {
+  need("sign", { certificate, hash, hashFunction });
+  const more = pick(options, ["documentName", "paddingScheme", "reader"]);
+  return operation("sign", { certificate, hash, hashFunction, ...more }, options);
+}
+
+/**
+ * Sign documents that the person sees page by page and may strike out. Resolves with
+ * their outcomes, in the same order.
+ */
+export async function signPdf(documents, options = {}) {
+  need("signPdf", { documents });
+  const sent = await Promise.all(
+    documents.map(async ({ pdf, name }) => ({ pdf: await base64(pdf), name })),
+  );
+  const more = pick(options, ["reason", "level", "reader"]);
+  return operation("sign-pdf", { documents: sent, ...more }, options);
+}
+
+/** Text is taken for base64; a File, Blob, buffer or array of bytes is turned into it. */
+async function base64(data) {
+  if (typeof data === "string") return data;
+  const bytes = new Uint8Array(await new Blob([data]).arrayBuffer());
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 32768) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+  }
+  return btoa(text);
+}
+
 /**
  * Hear of readers, cards and this site's own operations. Resolves once the agent listens
  * with { close }; the listener's last message is { type: "closed", code, reason }.
  * Several listeners of a tab share one socket.
  */
 export async function events(listener, options = {}) {
-  if (typeof listener !== "function") throw new MissingParameterError("events needs a listener");
+  need("events", { listener: typeof listener === "function" });
   return run("events", options, async (signal) => {
     const shared = candidates(options).includes(feed?.port);
-    const own = shared ? feed : await openFeed(options, signal);
+    const open = () => (shared ? feed : openFeed(options, signal));
+    const own = options.mock ? (await mock()).feed : await open();
     const close = () => {
       if (!own.listeners.has(hear)) return;
       if (own.listeners.size === 1) {
@@ -415,7 +480,7 @@ export async function events(listener, options = {}) {
     };
     const hear = (message) => {
       if (message.type === "closed") options.signal?.removeEventListener("abort", close);
-      listener(message);
+      listener(options.mock ? { ...message, mock: true } : message);
     };
     own.listeners.add(hear);
     options.signal?.addEventListener("abort", close, { once: true });

@@ -41,6 +41,8 @@ export class EidError extends Error {
 export class ActionPendingError extends EidError {}
 export class ActionTimeoutError extends EidError {}
 export class ContextInsecureError extends EidError {}
+/** Of Web eID's library; there is no extension here, so that nothing throws it. */
+export class ExtensionUnavailableError extends EidError {}
 export class MissingParameterError extends EidError {}
 export class NativeFatalError extends EidError {}
 export class NativeInvalidArgumentError extends EidError {}
@@ -52,6 +54,8 @@ export class NativeUnavailableError extends EidError {
 export class UnknownError extends EidError {}
 export class UserCancelledError extends EidError {}
 export class UserTimeoutError extends EidError {}
+/** Of Web eID's library; nothing throws it. */
+export class VersionInvalidError extends EidError {}
 export class VersionMismatchError extends EidError {
   readonly requiresUpdate: { nativeApp: boolean };
 }
@@ -59,7 +63,10 @@ export class VersionMismatchError extends EidError {
 export interface Options {
   /** Language of the agent's questions and errors. */
   lang?: "nl" | "fr" | "de" | "en" | (string & {});
-  /** Milliseconds after which the call gives up; default a little over the agent's 240 s. */
+  /**
+   * Milliseconds after which the call gives up, twice as many for the calls about
+   * signatures, as in Web eID's library. Default: a little over the agent's 240 s.
+   */
   userInteractionTimeout?: number;
   /** Aborting closes the agent's question and rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -67,13 +74,26 @@ export interface Options {
   port?: number;
   /** The ports to try, in this order; default 27410 to 27419. */
   ports?: readonly number[];
+  /**
+   * true: the page itself answers, as the agent does with a virtual card; there is no
+   * question, and nothing leaves the page. The code of a refusal, such as
+   * "user-denied": the call fails with it. Ship `mock.js` and `mock-card.js` beside
+   * `client.js` for it, and leave them out where people come.
+   */
+  mock?: boolean | string;
 }
 
-export interface Status {
+/** What every answer of a mock is marked with, errors and events too. */
+export interface MayBeMock {
+  mock?: true;
+}
+
+export interface Status extends MayBeMock {
   library: string;
   /** The agent's version, told to allowed sites only. */
   nativeApp: string | null;
-  port: number;
+  /** null in a mock. */
+  port: number | null;
   api: string[];
   origin: "ask" | "denied" | "allowed";
   features?: string[];
@@ -82,7 +102,7 @@ export interface Status {
 }
 
 /** A Web eID token; `issuerCertificate` is an addition of this agent. */
-export interface AuthenticationToken {
+export interface AuthenticationToken extends MayBeMock {
   format: string;
   algorithm: string;
   signature: string;
@@ -116,7 +136,7 @@ export interface RawFiles {
 }
 
 /** For display only: the server verifies `raw`. */
-export interface IdentityResponse {
+export interface IdentityResponse extends MayBeMock {
   format: string;
   identity?: Record<string, unknown>;
   address?: { streetAndNumber?: string; postalCode?: string; municipality?: string };
@@ -164,8 +184,8 @@ export interface Detection {
   wake: { href: "eid-agent:"; label: string } | null;
   /** With "permission-denied": true where a frame or a header of yours forbids it. */
   byPage?: boolean;
-  /** With "running". */
-  port?: number;
+  /** With "running"; null in a mock. */
+  port?: number | null;
   status?: Omit<Status, "library" | "nativeApp" | "port">;
 }
 
@@ -199,8 +219,94 @@ export function authenticate(
 /** Read the card with the person's consent. One call is one request. */
 export function readIdentity(options?: IdentityOptions): Promise<IdentityResponse>;
 
+/** How a card signs, as Web eID's library says it. */
+export interface SignatureAlgorithm {
+  cryptoAlgorithm: "ECC" | "RSA";
+  hashFunction:
+    | "SHA-224"
+    | "SHA-256"
+    | "SHA-384"
+    | "SHA-512"
+    | "SHA3-224"
+    | "SHA3-256"
+    | "SHA3-384"
+    | "SHA3-512";
+  paddingScheme: "NONE" | "PKCS1.5" | "PSS";
+}
+
+export interface SigningCertificate extends MayBeMock {
+  /** Standard base64 of the DER. */
+  certificate: string;
+  /** What its key can sign, the best first. */
+  supportedSignatureAlgorithms: SignatureAlgorithm[];
+}
+
+/** The certificate for signatures: name and national number leave the card with it. */
+export function getSigningCertificate(
+  options?: Options & { reader?: string },
+): Promise<SigningCertificate>;
+
+export interface SignOptions extends Options {
+  /** What is signed, as your own words: the agent cannot see it. */
+  documentName?: string;
+  /** One that `getSigningCertificate` named; default the card's usual one. */
+  paddingScheme?: SignatureAlgorithm["paddingScheme"];
+  reader?: string;
+}
+
+export interface Signature extends MayBeMock {
+  /** Standard base64: r and s one after the other, or the RSA signature. */
+  signature: string;
+  signatureAlgorithm: SignatureAlgorithm;
+}
+
+/**
+ * Sign a digest (standard base64) that your server made of what is to be signed. The
+ * person is told that the agent does not see it: where it is a PDF, use `signPdf`.
+ */
+export function sign(
+  certificate: string,
+  hash: string,
+  hashFunction: SignatureAlgorithm["hashFunction"] | (string & {}),
+  options?: SignOptions,
+): Promise<Signature>;
+
+export interface DocumentToSign {
+  /** Shown to the person as your own words. */
+  name: string;
+  /** Standard base64 of the PDF, or the PDF itself. */
+  pdf: string | Blob | ArrayBuffer | ArrayBufferView;
+}
+
+export interface SignPdfOptions extends Options {
+  /** Why it is signed; shown to the person, and kept in the signature. */
+  reason?: string;
+  /** PAdES baseline level; default "B-B". */
+  level?: "B-B" | "B-T" | "B-LT";
+  reader?: string;
+}
+
+export interface SignedDocument extends MayBeMock {
+  name: string;
+  outcome: "signed" | "struck-out";
+  /** Standard base64 of the signed document; a mock gives back the unsigned one. */
+  pdf?: string;
+  /** Of the document that was shown, in lower-case hex. */
+  sha256: string;
+}
+
+/**
+ * Sign up to 20 PDFs, 32 MiB together. The person sees every page and may strike
+ * documents out; outcomes come in the order of the documents.
+ */
+export function signPdf(
+  documents: readonly DocumentToSign[],
+  options?: SignPdfOptions,
+): Promise<{ documents: SignedDocument[] } & MayBeMock>;
+
 /** What `events` tells; a later agent may add types, which a page ignores. */
-export type EidEvent =
+export type EidEvent = MayBeMock & EventMessage;
+type EventMessage =
   | { type: "reader-added" | "reader-removed" | "card-inserted" | "card-removed" }
   | { type: "progress"; operation: string; done: number; total: number }
   | { type: "dialog"; state: "opened" | "closed" }
