@@ -215,14 +215,25 @@ def _sign(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reader", type=_part, metavar="NAME", help="or a part of it")
     command.add_argument(
         "--level",
-        choices=("B-B", "B-T"),
+        choices=("B-B", "B-T", "B-LT"),
         default="B-B",
-        help="B-B (default): offline. B-T: with a time stamp",
+        help="B-B (default): offline. B-T: with a time stamp. B-LT: also with what "
+        "shows that no certificate was revoked",
     )
     command.add_argument(
         "--timestamp-url",
         metavar="URL",
-        help="the time stamp service for B-T, as http://host/path (RFC 3161)",
+        help="the time stamp service for B-T and B-LT, as http://host/path (RFC 3161)",
+    )
+    _ca_option(command)
+    command.add_argument(
+        "--revocation-host",
+        type=str.lower,
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="whom else than Belgium's services B-LT may ask about revocation; a "
+        "public address; may be given again",
     )
     command.add_argument(
         "--reason", type=_reason, metavar="TEXT", help="why; stands in the signature"

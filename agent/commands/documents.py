@@ -34,13 +34,14 @@ def explained_document() -> Iterator[None]:
     """Let what is wrong with a document in the block become one sentence: Failure."""
     from agent.pdf.document import DocumentRefused
     from agent.pdf.process import DocumentFailed
+    from agent.pdf.services import RevocationUnavailable, Revoked
     from agent.pdf.timestamps import TimestampUnavailable
 
     try:
         yield
     except DocumentRefused as refused:
         raise Failure(f"document-{refused.reason}") from None
-    except TimestampUnavailable:
-        raise Failure("timestamp-unavailable") from None
+    except (TimestampUnavailable, RevocationUnavailable, Revoked) as failure:
+        raise Failure(failure.sentence) from None
     except DocumentFailed:
         raise Failure("cli-document-failed") from None

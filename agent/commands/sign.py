@@ -13,11 +13,11 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from agent.commands import Failure, Usage, answer, card_source, write_new
 from agent.commands.asking import ask_while_in, found_again, undisturbed
 from agent.commands.card import Heard, choose, explained, patience
+from agent.commands.checks import load_cas
 from agent.commands.documents import explained_document, need_pdf, read_document
 from agent.commands.reasons import Words
 from agent.errors import Problem
@@ -38,11 +38,13 @@ from cardio.signature import SignatureAlgorithm
 
 if TYPE_CHECKING:
     from agent.pdf.document import Inspection
-    from agent.pdf.process import Timestamp
+    from agent.pdf.services import Timestamp
+    from agent.relyingparty.fetching import Fetcher
 
 
-#: For one answer of a time stamp service.
-_STAMP_SECONDS = 10.0
+#: Whom to ask whether a certificate was revoked; None: the Federal services, and those
+#: that the person named.
+FETCHER: Fetcher | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,12 @@ def main(options: argparse.Namespace) -> int:
 async def _signed(options: argparse.Namespace, pdf: bytes) -> bytes:
     from agent.pdf.cardsignature import mechanism
     from agent.pdf.process import opened
+    from agent.pdf.services import Revocation
 
+    cas = [ca for path in options.ca for ca in load_cas(path)]
+    revocation = Revocation(cas, FETCHER or _fetcher(options.revocation_host))
     source = card_source(options.card)
-    stamped = options.level != "B-B"
-    timestamp = stamp_at(options.timestamp_url) if stamped else None
+    timestamp = _timestamp(options)
     async with opened(pdf) as document:
         with patience(options.lang) as heard:
             card = _look(source, choose(source, options.reader), heard)
@@ -100,37 +104,29 @@ async def _signed(options: argparse.Namespace, pdf: bytes) -> bytes:
             mechanism(card.algorithm),
             partial(_sign_raw, source, card, question),
             reason=options.reason,
+            level=options.level,
             timestamp=timestamp,
+            revocation=revocation,
         )
 
 
-def stamp_at(url: str) -> Timestamp:
+def _timestamp(options: argparse.Namespace) -> Timestamp | None:
     """Return what asks the service that the person named; Usage."""
-    from agent.pdf.timestamps import MAX_ANSWER
-    from agent.relyingparty.fetching import HttpFetcher
+    from agent.pdf.services import timestamps_of
 
-    # The person's own choice, be it in their own network.
-    fetcher = HttpFetcher([_place(url)], allow_private=True, timeout=_STAMP_SECONDS)
-    kind = "application/timestamp-query"
-
-    async def stamp(request: bytes) -> bytes:
-        return await asyncio.to_thread(
-            fetcher.fetch, url, limit=MAX_ANSWER, request=request, kind=kind
-        )
-
-    return stamp
-
-
-def _place(url: str) -> str:
-    """Return a service's host, with its port where that is not 80; Usage."""
+    if options.level == "B-B":
+        return None
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        return timestamps_of(options.timestamp_url)
     except ValueError:
         raise Usage("cli-timestamp-url") from None
-    if parts.scheme != "http" or host is None:
-        raise Usage("cli-timestamp-url")
-    return host if port in (None, 80) else f"{host}:{port}"
+
+
+def _fetcher(hosts: list[str]) -> Fetcher:
+    """Return what asks the Federal services and those that the person named."""
+    from agent.relyingparty.fetching import FEDERAL_HOSTS, HttpFetcher
+
+    return HttpFetcher(FEDERAL_HOSTS.union(hosts))
 
 
 def _look(source: CardSource, state: ReaderState, heard: Heard) -> _Card:

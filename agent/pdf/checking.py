@@ -94,6 +94,18 @@ def check_result(shown: bytes, signed: bytes, made: Made, certificate: bytes) ->
     _check_hole(signed[first:second], made, certificate)
 
 
+def check_completed(signed: bytes, completed: bytes) -> None:
+    """Want a signed document with one more part behind it, which signs nothing; Untrue.
+
+    What is in that part no signature covers: who validates judges it.
+    """
+    if not completed.startswith(signed):
+        raise Untrue("what was signed has changed")
+    added = completed[len(signed) :]
+    if not added.rstrip().endswith(b"%%EOF") or b"/ByteRange" in added:
+        raise Untrue("not what was to be added")
+
+
 def _check_hole(hole: bytes, made: Made, certificate: bytes) -> None:
     if not (hole.startswith(b"<") and hole.endswith(b">")):
         raise Untrue("no signature in the hole")

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 MAX_BYTES = 32 * 1024 * 1024
 #: The digest of each way in which a card signs, by its name in CMS.
 DIGESTS = {"sha256_rsa": "sha256", "sha384_ecdsa": "sha384"}
+#: What a signature brings along (ETSI EN 319 142-1): no more, a time stamp, and the
+#: answers that show that no certificate was revoked.
+LEVELS = ("B-B", "B-T", "B-LT")
 #: Why a document is refused; each has a sentence `document-REASON` in the catalogues.
 REASONS = (
     "no-pdf",

@@ -13,6 +13,11 @@ from typing import Any
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.diff_analysis import (
+    DEFAULT_DIFF_POLICY,
+    DiffResult,
+    ModificationLevel,
+)
 
 from agent.pdf.document import MAX_BYTES, DocumentRefused, Inspection
 from agent.words import one_line
@@ -73,9 +78,9 @@ class _Look:
         signatures = self._reader.embedded_signatures
         if signatures:
             self._notices.add("signatures")
-            self._check_earlier(signatures)
+            self._check_earlier(signatures, pdf)
         return Inspection(
-            self._title(),
+            _title(self._reader),
             tuple(self._pages()),
             len(pdf),
             hashlib.sha256(pdf).hexdigest(),
@@ -144,10 +149,25 @@ class _Look:
         if not str(_get(font, "/BaseFont")).startswith(_STANDARD_14):
             self._notices.add("fonts")
 
-    def _check_earlier(self, signatures: list[Any]) -> None:
+    def _is_changed(self, signature: Any, pdf: bytes) -> bool:
+        """Tell whether more was added than what shows that a signature holds."""
+        signature.coverage = signature.evaluate_signature_coverage()
+        found = signature.evaluate_modifications(DEFAULT_DIFF_POLICY)
+        if (
+            not isinstance(found, DiffResult)
+            or found.modification_level > ModificationLevel.LTA_UPDATES
+        ):
+            return True
+        _, _, begin, length = map(int, signature.byte_range)
+        signed = PdfFileReader(io.BytesIO(pdf[: begin + length]), strict=True)
+        # A title may be changed, but is shown. It stands in one place, or in two.
+        return not _titles(self._reader) <= _titles(signed)
+
+    def _check_earlier(self, signatures: list[Any], pdf: bytes) -> None:
         """Say so where the document was changed after its last signature."""
-        last = max(signature.signed_revision for signature in signatures)
-        if last < self._reader.xrefs.total_revisions - 1:
+        last = max(signatures, key=lambda signature: signature.signed_revision)
+        newest = self._reader.xrefs.total_revisions - 1
+        if last.signed_revision < newest and self._is_changed(last, pdf):
             self._notices.add("changed-after-signature")
         for signature in signatures:
             for reference in _get(signature.sig_object, "/Reference") or ():
@@ -180,11 +200,6 @@ class _Look:
             elif isinstance(here, generic.ArrayObject):
                 waiting += [here.raw_get(index) for index in range(len(here))]
 
-    def _title(self) -> str:
-        title = self._reader.document_meta_view.title or ""
-        words = title if isinstance(title, str) else title.value
-        return one_line(words)
-
     def _pages(self) -> Iterator[tuple[float, float]]:
         """Yield width and height of each page, as it is shown."""
         count = int(self._reader.root["/Pages"]["/Count"])
@@ -209,6 +224,19 @@ class _Look:
                 yield here
             else:
                 waiting += [kids[at] for at in range(len(kids))][::-1]
+
+
+def _title(reader: PdfFileReader) -> str:
+    return _words(reader.document_meta_view.title)
+
+
+def _titles(reader: PdfFileReader) -> set[str]:
+    info = _get(reader.trailer_view, "/Info") or {}
+    return {_title(reader), _words(info.get("/Title"))} - {""}
+
+
+def _words(title: Any) -> str:
+    return one_line(str(getattr(title, "value", title) or ""))
 
 
 def _size(page: Any) -> tuple[float, float]:

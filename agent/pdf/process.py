@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
+import itertools
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,6 +21,7 @@ from contextlib import asynccontextmanager
 from agent.pdf import checking, timestamps, wire
 from agent.pdf.document import (
     DIGESTS,
+    LEVELS,
     MAX_BYTES,
     NOTICES,
     REASONS,
@@ -27,6 +29,7 @@ from agent.pdf.document import (
     Inspection,
 )
 from agent.pdf.judged import Judged, from_json
+from agent.pdf.services import Proof, Revocation, Revoked, Timestamp
 from agent.pdf.timestamps import TimestampUnavailable
 from agent.ui.bitmap import Bitmap
 from agent.ui.frames import BadFrame, Message, parse_message
@@ -39,9 +42,6 @@ _SECONDS = 60.0
 
 #: Signs the DER of signed attributes: PKCS#1 v1.5, or the DER of r and s.
 SignRaw = Callable[[bytes], Awaitable[bytes]]
-
-#: Asks a time stamp service: request to answer, both as DER (RFC 3161); OSError.
-Timestamp = Callable[[bytes], Awaitable[bytes]]
 
 
 class DocumentFailed(Exception):
@@ -158,30 +158,71 @@ class Document:
         sign_raw: SignRaw,
         *,
         reason: str | None = None,
+        level: str = "B-B",
         timestamp: Timestamp | None = None,
+        revocation: Revocation | None = None,
     ) -> bytes:
         """Return the document with one signature more; DocumentFailed.
 
         `certificate` and `chain` (its issuer first) as DER; `mechanism` is sha256_rsa
-        or sha384_ecdsa. With `timestamp` the level is B-T, else B-B;
-        TimestampUnavailable. What `sign_raw` raises comes through.
+        or sha384_ecdsa. `level` is one of LEVELS: B-T and B-LT ask `timestamp`
+        (TimestampUnavailable), B-LT asks `revocation`, too (Revoked,
+        RevocationUnavailable): once before anything is signed, and once after it. What
+        `sign_raw` raises comes through.
         """
         algorithm = DIGESTS[mechanism]
+        stamped = LEVELS.index(level) >= LEVELS.index("B-T")
+        if stamped and timestamp is None:
+            raise TimestampUnavailable("no service is named")
+        if level != "B-LT":
+            revocation = None
+        elif revocation is None:
+            revocation = Revocation()
         order: Message = {
             "do": "sign",
             "certificate": base64.b64encode(certificate).decode(),
             "chain": [base64.b64encode(each).decode() for each in chain],
             "mechanism": mechanism,
             "reason": reason,
-            "timestamp": timestamp is not None,
+            "timestamp": stamped,
         }
-        session = _Session(self._child, certificate, algorithm, sign_raw, timestamp)
+        stamps = None
+        if stamped and timestamp is not None:
+            stamps = _Stamps(algorithm, timestamp, revocation)
+        session = _Session(self._child, certificate, algorithm, sign_raw, stamps)
+        own = (certificate, *chain)
         try:
+            if revocation is not None:
+                await revocation.proof(own)  # before a PIN is typed for nothing
             signed = await session.run(order)
-            checking.check_result(self._pdf, signed, session.made, certificate)
+            made = session.made
+            checking.check_result(self._pdf, signed, made, certificate)
+            if revocation is None or made.token is None:
+                return signed
+            proof = await revocation.proof(own) + await _proof(revocation, made.token)
+            return await self._completed(signed, proof)
         except checking.Untrue as error:
             raise DocumentFailed(str(error)) from error
-        return signed
+
+    async def _completed(self, signed: bytes, proof: Proof) -> bytes:
+        """Return a signed document with what shows that its certificates hold."""
+        parts = dataclasses.asdict(proof)
+        order: Message = {
+            "do": "complete",
+            "sizes": {kind: list(map(len, ders)) for kind, ders in parts.items()},
+        }
+        blob = b"".join(itertools.chain(*parts.values()))
+        _, completed = await self._child.ask(order, blob)
+        checking.check_completed(signed, completed)
+        return completed
+
+
+async def _proof(revocation: Revocation, token: bytes) -> Proof:
+    """Return what shows that a time stamp's certificates hold."""
+    try:
+        return await revocation.proof(timestamps.certificates(token))
+    except Revoked:
+        raise TimestampUnavailable("the service's certificate was revoked") from None
 
 
 class _Session:
@@ -193,13 +234,13 @@ class _Session:
         certificate: bytes,
         algorithm: str,
         sign_raw: SignRaw,
-        timestamp: Timestamp | None,
+        stamps: _Stamps | None,
     ) -> None:
         self._child = child
         self._certificate = certificate
         self._algorithm = algorithm
         self._sign_raw = sign_raw
-        self._timestamp = timestamp
+        self._stamps = stamps
         self._made: checking.Made | None = None
 
     @property
@@ -207,7 +248,7 @@ class _Session:
         """What was signed and stamped; Untrue where nothing was."""
         if self._made is None:
             raise checking.Untrue("no signature was wanted")
-        if self._timestamp is not None and self._made.token is None:
+        if self._stamps is not None and self._made.token is None:
             raise checking.Untrue("no time stamp was wanted")
         return self._made
 
@@ -217,8 +258,8 @@ class _Session:
         while "want" in told:
             if told["want"] == "signature" and self._made is None:
                 given = await self._sign(blob)
-            elif told["want"] == "timestamp" and self._timestamp is not None:
-                given = await self._stamp(blob, self._timestamp)
+            elif told["want"] == "timestamp" and self._stamps is not None:
+                given = await self._stamp(blob, self._stamps)
             else:
                 raise checking.Untrue("something else was wanted")
             told, blob = await self._child.ask({"have": True}, given)
@@ -230,24 +271,42 @@ class _Session:
         self._made = checking.Made(self._algorithm, attributes, digest, signature)
         return signature
 
-    async def _stamp(self, digest: bytes, timestamp: Timestamp) -> bytes:
+    async def _stamp(self, digest: bytes, stamps: _Stamps) -> bytes:
         """Have the signature stamped and, before there is one, the empty text.
 
         So that no PIN is typed for a service that does not answer. Nothing else leaves.
         """
-        what = b"" if self._made is None else self._made.signature
+        if self._made is None:
+            return await stamps.over(b"", digest)
+        token = await stamps.over(self._made.signature, digest)
+        if self._made.token is not None:
+            raise checking.Untrue("a second stamp was wanted")
+        self._made = dataclasses.replace(self._made, token=token)
+        return token
+
+
+class _Stamps:
+    """Has a service stamp what is to be stamped; its certificates hold where asked."""
+
+    def __init__(
+        self, algorithm: str, timestamp: Timestamp, revocation: Revocation | None
+    ) -> None:
+        self._algorithm = algorithm
+        self._timestamp = timestamp
+        self._revocation = revocation
+
+    async def over(self, what: bytes, digest: bytes) -> bytes:
+        """Return the token over the digest of `what`; TimestampUnavailable, Untrue."""
         if hashlib.new(self._algorithm, what).digest() != digest:
             raise checking.Untrue("a stamp for something else was wanted")
         request, nonce = timestamps.request(digest, self._algorithm)
         try:
-            answer = await timestamp(request)
+            answer = await self._timestamp(request)
         except OSError as error:
             raise TimestampUnavailable(str(error)) from error
         token = timestamps.token(answer, digest, nonce)
-        if self._made is not None:
-            if self._made.token is not None:
-                raise checking.Untrue("a second stamp was wanted")
-            self._made = dataclasses.replace(self._made, token=token)
+        if not what and self._revocation is not None:
+            await _proof(self._revocation, token)
         return token
 
 

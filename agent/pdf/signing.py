@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from asn1crypto import algos, cms, x509
+from asn1crypto import algos, cms, crl, ocsp, x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
 from pyhanko.sign.timestamps import TimeStamper
+from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from agent.pdf.document import DIGESTS
@@ -96,3 +97,20 @@ async def sign(pdf: bytes, order: Order, sign_raw: SignRaw, stamp: Stamp) -> byt
     signer = PdfSigner(metadata, _CardSigner(order, sign_raw), timestamper=stamper)
     signed = await signer.async_sign_pdf(writer, bytes_reserved=_RESERVED)
     return bytes(signed.getvalue())
+
+
+def complete(signed: bytes, parts: Mapping[str, Sequence[bytes]]) -> bytes:
+    """Return a signed document with certificates, OCSP answers and CRLs behind it.
+
+    `parts` has `certificates`, `ocsps` and `crls` as DER. What is there stays as it is
+    (ISO 32000-2, 12.8.4.3: document security store).
+    """
+    document = io.BytesIO(signed)
+    DocumentSecurityStore.add_dss(
+        document,
+        None,
+        certs=list(map(x509.Certificate.load, parts["certificates"])),
+        ocsps=list(map(ocsp.OCSPResponse.load, parts["ocsps"])),
+        crls=list(map(crl.CertificateList.load, parts["crls"])),
+    )
+    return document.getvalue()

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import secrets
 
-from asn1crypto import tsp
+from asn1crypto import cms, tsp, x509
 
 
 class TimestampUnavailable(Exception):
     """There is no time stamp to be had."""
+
+    code = "timestamp-unavailable"
+    sentence = "timestamp-unavailable"
 
 
 #: Bytes of the largest answer that is taken.
@@ -50,3 +53,27 @@ def token(answer: bytes, digest: bytes, nonce: int) -> bytes:
         return bytes(found.dump())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TimestampUnavailable("no answer of RFC 3161") from error
+
+
+def certificates(token: bytes) -> tuple[bytes, ...]:
+    """Return the certificates in a token, the service's own first.
+
+    TimestampUnavailable where the service's own is not among them.
+    """
+    try:
+        content = cms.ContentInfo.load(token)["content"]
+        (signer,) = content["signer_infos"]
+        named = signer["sid"].chosen
+        found = [choice.chosen for choice in content["certificates"]]
+        own = next(each for each in found if _is_named(each, named))
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise TimestampUnavailable("without the service's certificate") from error
+    rest = (each.dump() for each in found if each is not own)
+    return own.dump(), *rest
+
+
+def _is_named(certificate: x509.Certificate, named: object) -> bool:
+    if isinstance(named, cms.IssuerAndSerialNumber):
+        serial = certificate.serial_number == named["serial_number"].native
+        return bool(serial and certificate.issuer == named["issuer"])
+    return bool(certificate.key_identifier == named.native)  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ from agent.pdf.document import DocumentRefused
 from agent.pdf.inspection import inspect
 from agent.pdf.judged import to_json
 from agent.pdf.pages import draw
-from agent.pdf.signing import Order, sign
+from agent.pdf.signing import Order, complete, sign
 from agent.pdf.validation import validate
 from agent.ui.frames import Message, parse_message
 
@@ -50,6 +50,7 @@ class Worker:
         self._in = io.FileIO(0, "rb", closefd=False)
         self._out = io.FileIO(1, "wb", closefd=False)
         self._pdf = b""
+        self._signed = b""
 
     def run(self) -> None:
         """Work until the pipe ends."""
@@ -74,10 +75,14 @@ class Worker:
             now = datetime.datetime.fromisoformat(message["now"])
             judged = self._runner.run(validate(blob, cas, now))
             self.send({"validated": [to_json(one) for one in judged]})
+        elif what == "complete":
+            parts = _parts(message, blob)
+            self.send({"completed": True}, complete(self._signed, parts))
         else:
             order = _order(message)
             signing = sign(self._pdf, order, self._sign_raw, self._stamp)
-            self.send({"signed": True}, self._runner.run(signing))
+            self._signed = self._runner.run(signing)
+            self.send({"signed": True}, self._signed)
 
     async def _sign_raw(self, data: bytes) -> bytes:
         return self._wanted("signature", data)
@@ -122,6 +127,15 @@ def _order(message: Message) -> Order:
         message["reason"],
         message["timestamp"],
     )
+
+
+def _parts(message: Message, blob: bytes) -> dict[str, list[bytes]]:
+    """Return what stands one behind the other in a blob, by kind."""
+    rest = io.BytesIO(blob)
+    return {
+        kind: [rest.read(size) for size in sizes]
+        for kind, sizes in message["sizes"].items()
+    }
 
 
 def main() -> int:

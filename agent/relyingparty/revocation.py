@@ -102,6 +102,12 @@ class OnlineRevocation:
         Raises CertificateRevoked, RevocationUnknown, RevocationStale,
         RevocationUnavailable.
         """
+        self.evidence(chain, moment)
+
+    def evidence(
+        self, chain: Sequence[x509.Certificate], moment: datetime.datetime
+    ) -> Evidence:
+        """Check the same and return the answers that show it."""
         asking = _Asking(self._fetcher, self._cache, moment)
         try:
             check_revocation(chain, moment, asking.fetchers())
@@ -118,6 +124,15 @@ class OnlineRevocation:
         except Exception:  # what a stranger's bytes make of the library: AttributeError
             raise RevocationUnavailable("an answer that cannot be read") from None
         self._cache.keep(asking.fetched, moment)
+        return asking.evidence()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Answers that certificates hold, as DER: OCSP responses and CRLs."""
+
+    ocsps: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -174,6 +189,7 @@ class _Asking:
         self._exchanges = 0
         self._notes: list[str] = []
         self._answers: dict[_Key, _Answer] = {}
+        self._heard: dict[_Key, bytes] = {}
 
     @property
     def fetched(self) -> Iterable[tuple[_Key, _Answer]]:
@@ -210,8 +226,17 @@ class _Asking:
 
     def heard(self, key: _Key, body: bytes, ends: datetime.datetime | None) -> None:
         """Remember an answer that has the right form."""
+        self._heard[key] = body
         if self._cache.get(key, self._moment) is None:
             self._answers[key] = _Answer(body, ends)
+
+    def evidence(self) -> Evidence:
+        """Return the answers of the right form, new or kept."""
+        asked = self._heard.items()
+        return Evidence(
+            tuple(body for (_, request), body in asked if request is not None),
+            tuple(body for (_, request), body in asked if request is None),
+        )
 
     def is_weak(self, algorithm: Any) -> bool:
         """Tell whether an answer is signed with SHA-1 or alike.

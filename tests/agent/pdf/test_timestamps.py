@@ -20,6 +20,7 @@ from agent import cli
 from agent.commands import sign
 from agent.pdf import timestamps
 from agent.pdf.process import DocumentFailed, validated
+from agent.pdf.services import timestamps_of
 from agent.pdf.timestamps import TimestampUnavailable
 from cardio.beid.source import BeidCards
 from cardio.virtual.profile import load_profile
@@ -44,12 +45,12 @@ def services() -> Iterator[Services]:
 def asking(services: Services) -> Callable[[bytes], Awaitable[bytes]]:
     """Return what asks the service over HTTP, as the command does."""
     url = f"http://{services.name}/tsa"
-    return sign.stamp_at(url)
+    return timestamps_of(url)
 
 
 async def stamped(services: Services, **options: object) -> bytes:
     """Return a document that is signed and stamped."""
-    options = {"timestamp": asking(services), **options}
+    options = {"level": "B-T", "timestamp": asking(services), **options}
     pair = signers.signer(services)
     return await signers.signed(document(), pair, services, **options)
 
