@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
-from functools import partial
-
 from agent import reading, token
 from agent.attempt import Attempt
-from agent.errors import Problem, as_problem
+from agent.errors import as_problem
 from agent.monitor import Monitor
 from agent.operations import FindProgram, Operations
 from agent.pinsigning import PinSigning, ToSign
 from agent.protocol import AuthenticateRequest
 from agent.reading import LoginCertificates
+from agent.validity import expires_soon, want_valid
 from cardio.beid.algorithms import login_algorithm
-from cardio.beid.certificates import parse_certificate
 from cardio.beid.known import KnownCertificates
 from cardio.card import Card
 from cardio.files import Key
-
-#: A certificate that expires within this many days is told of at each login.
-_SOON_DAYS = 60
 
 
 class Logins:
@@ -61,7 +55,7 @@ class Logins:
             )
             if ready.certificates is not None:
                 self._monitor.hold(operation.stay, ready.certificates)
-                _check_validity(ready.certificates.holder)
+                want_valid(ready.certificates.holder)
             wanted = ToSign(
                 Key.AUTHENTICATION,
                 algorithm,
@@ -80,7 +74,7 @@ class Logins:
             signature, certificates = await self._signing.sign(
                 operation, wanted, beside
             )
-            _check_validity(certificates.holder)
+            want_valid(certificates.holder)
             self._operations.allow_once(operation)
             return token.build(
                 certificates.holder,
@@ -91,18 +85,6 @@ class Logins:
             )
 
 
-def _check_validity(certificate: bytes) -> None:
-    """Refuse a login with an expired certificate before anything is asked."""
-    parsed = as_problem(partial(parse_certificate, certificate))
-    if parsed.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
-        raise Problem("certificate-expired")
-
-
 def _expires_soon(certificates: LoginCertificates | None) -> str | None:
-    """Return the last day of a login certificate, where it is not far; ISO 8601."""
-    if certificates is None:
-        return None
-    parsed = as_problem(partial(parse_certificate, certificates.holder))
-    last = parsed.not_valid_after_utc
-    soon = last - datetime.datetime.now(datetime.UTC) < datetime.timedelta(_SOON_DAYS)
-    return f"{last:%Y-%m-%d}" if soon else None
+    """Return the last day of the holder's certificate, where that is known and near."""
+    return None if certificates is None else expires_soon(certificates.holder)

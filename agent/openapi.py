@@ -6,7 +6,7 @@ from typing import Any
 
 from agent import chipproof
 from agent.errors import STATUS
-from agent.protocol import MAX_TEXT, PARTS
+from agent.protocol import DIGEST_SIZES, MAX_TEXT, PADDING_SCHEMES, PARTS
 
 _NONCE = {"type": "string", "pattern": "^[\\x21-\\x7e]{44,128}$"}
 _LANG = {"type": "string", "pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$"}
@@ -46,12 +46,8 @@ _CARD = (
     "timeout",
     "too-large",
 )
-_LOGIN = (
-    "no-certificate",
-    "certificate-expired",
-    "pin-incorrect",
-    "pin-blocked",
-)
+_CERTIFICATE = ("no-certificate", "certificate-expired", "pin-blocked")
+_LOGIN = (*_CERTIFICATE, "pin-incorrect")
 
 
 def description(version: str) -> dict[str, Any]:
@@ -107,6 +103,25 @@ def description(version: str) -> dict[str, Any]:
                     _TOKEN,
                     _CARD + _LOGIN,
                     _AUTHENTICATE_REQUEST,
+                )
+            },
+            "/v1/signing-certificate": {
+                "post": _call(
+                    "signing-certificate",
+                    "Ask consent and read the certificate for signing.",
+                    _SIGNING_CERTIFICATE,
+                    _CARD + _CERTIFICATE,
+                    _CERTIFICATE_REQUEST,
+                )
+            },
+            "/v1/sign": {
+                "post": _call(
+                    "sign",
+                    "Ask the PIN and sign a hash with the key of this certificate,"
+                    " which must be the card's own for signing.",
+                    _SIGNATURE,
+                    (*_CARD, *_LOGIN, "certificate-mismatch"),
+                    _SIGN_REQUEST,
                 )
             },
             "/v1/openapi.json": {
@@ -215,7 +230,15 @@ _PROBLEM = _object(
         "detail": {"type": "string"},
         "triesLeft": {"type": "integer", "minimum": 0, "maximum": 3},
         "operation": {
-            "enum": ["authenticate", "events", "identity", "readers", "status"],
+            "enum": [
+                "authenticate",
+                "events",
+                "identity",
+                "readers",
+                "sign",
+                "signing-certificate",
+                "status",
+            ],
             "description": "The call that failed; absent where none was reached.",
         },
         "retryAfter": {
@@ -276,7 +299,7 @@ _READER_LINKS = {
         "operationId": name,
         "requestBody": {"reader": "$response.body#/readers/0/id"},
     }
-    for name in ("identity", "authenticate")
+    for name in ("identity", "authenticate", "signing-certificate")
 }
 
 _SOCKET = {
@@ -339,3 +362,55 @@ _TOKEN = _object(
         "issuerCertificate": _BASE64,
     }
 )
+
+_CERTIFICATE_REQUEST = _object({}, {"reader": _TEXT, "lang": _LANG}) | {
+    "additionalProperties": False
+}
+
+_ALGORITHM = _object(
+    {
+        "cryptoAlgorithm": {"enum": ["ECC", "RSA"]},
+        "hashFunction": {"enum": list(DIGEST_SIZES)},
+        "paddingScheme": {"enum": list(PADDING_SCHEMES)},
+    }
+)
+
+_SIGNING_CERTIFICATE = _object(
+    {
+        "certificate": _BASE64,
+        "supportedSignatureAlgorithms": {"type": "array", "items": _ALGORITHM},
+    }
+)
+
+
+def _hash_of(function: str, size: int) -> dict[str, Any]:
+    """Return the schema of a hash: base64 of so many bytes."""
+    padding = -size % 3
+    letters = (size + padding) // 3 * 4 - padding
+    pattern = f"^[A-Za-z0-9+/]{{{letters}}}{'=' * padding}$"
+    return {
+        "properties": {
+            "hashFunction": {"const": function},
+            "hash": {"type": "string", "pattern": pattern},
+        }
+    }
+
+
+_SIGN_REQUEST = _object(
+    {
+        "certificate": _BASE64 | {"pattern": "^([A-Za-z0-9+/]{4})+$"},
+        "hash": {"type": "string"},
+        "hashFunction": {"enum": list(DIGEST_SIZES)},
+    },
+    {
+        "documentName": _TEXT,
+        "paddingScheme": {"enum": list(PADDING_SCHEMES)},
+        "reader": _TEXT,
+        "lang": _LANG,
+    },
+) | {
+    "additionalProperties": False,
+    "oneOf": [_hash_of(*each) for each in DIGEST_SIZES.items()],
+}
+
+_SIGNATURE = _object({"signature": _BASE64, "signatureAlgorithm": _ALGORITHM})

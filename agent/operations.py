@@ -45,6 +45,7 @@ _EXPLAINED = (
     "pin-blocked",
     "certificate-expired",
     "no-certificate",
+    "certificate-mismatch",
     "card-not-activated",
 )
 

@@ -110,7 +110,7 @@ class PinSigning:
         self, operation: Operation, late: asyncio.Future[tuple[bytes, Any]]
     ) -> None:
         """Tell the person what became of a PIN for a request that was cancelled."""
-        code, reason = "unwanted", text("login-unwanted", operation.lang)
+        code, reason = "unwanted", text("unwanted", operation.lang)
         error = late.exception()
         if isinstance(error, Problem):
             explain_blocked(error, operation.card_data)

@@ -39,10 +39,10 @@ class Policy:
 
     `pinned`: the sites in `allow` may ask, and no others; a person's own grants do not
     count. `ask`: a site without any grant may ask the person. `require_pin_pad`: no
-    login but with a PIN that is typed on the reader. `counter`: every agent is one of a
-    counter; the readers there by name, the citizens' screen by number from 1 or by
-    name. The others permit what their name says; `closed` refuses everything (the file
-    cannot be used).
+    login or signature but with a PIN that is typed on the reader. `counter`: every
+    agent is one of a counter; the readers there by name, the citizens' screen by number
+    from 1 or by name. The others permit what their name says; `closed` refuses
+    everything (the file cannot be used).
     """
 
     allow: frozenset[str] = frozenset()

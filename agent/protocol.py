@@ -37,6 +37,8 @@ DIGEST_SIZES = {
     "SHA3-384": 48,
     "SHA3-512": 64,
 }
+#: How a digest becomes a signature's number, by its Web eID name.
+PADDING_SCHEMES = ("NONE", "PKCS1.5", "PSS")
 
 _NONCE = re.compile(r"[\x21-\x7e]{44,128}")
 _LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
@@ -72,12 +74,16 @@ class CertificateRequest:
 
 @dataclass(frozen=True)
 class SignRequest:
-    """Body of POST /v1/sign; `certificate` in DER, `digest` of `hash_function`."""
+    """Body of POST /v1/sign; `certificate` in DER, `digest` of `hash_function`.
+
+    `padding_scheme` is one of PADDING_SCHEMES; None: the card's usual one.
+    """
 
     certificate: bytes
     digest: bytes
     hash_function: str
     document_name: str | None = None
+    padding_scheme: str | None = None
     reader: str | None = None
     lang: str | None = None
 
@@ -141,19 +147,23 @@ def parse_certificate_request(body: bytes) -> CertificateRequest:
 
 def parse_sign(body: bytes) -> SignRequest:
     """Parse the body of POST /v1/sign."""
-    known = {"certificate", "hash", "hashFunction", "documentName", "reader", "lang"}
-    members = _members(body, known)
+    known = {"certificate", "hash", "hashFunction", "paddingScheme", "documentName"}
+    members = _members(body, known | {"reader", "lang"})
     function = members.get("hashFunction")
     if not isinstance(function, str) or function not in DIGEST_SIZES:
         raise _invalid("hashFunction")
     digest = _base64(members, "hash")
     if len(digest) != DIGEST_SIZES[function]:
         raise _invalid("hash")
+    padding = members.get("paddingScheme")
+    if "paddingScheme" in members and padding not in PADDING_SCHEMES:
+        raise _invalid("paddingScheme")
     return SignRequest(
         _base64(members, "certificate"),
         digest,
         function,
         _text(members, "documentName"),
+        padding,
         _text(members, "reader"),
         _lang(members),
     )

@@ -56,6 +56,18 @@ class LoginReady:
     entry: PinEntry
 
 
+@dataclass(frozen=True)
+class SignatureReady:
+    """All that a signature needs before the PIN: the holder's certificate in DER.
+
+    `entry` says where the PIN is typed.
+    """
+
+    certificate: bytes
+    status: PinStatus
+    entry: PinEntry
+
+
 class Progress:
     """Adds up what was read and tells `report(done, total)`, in bytes.
 
@@ -171,6 +183,17 @@ def prepare_login(
     except LoginFirst:
         certificates = None
     return LoginReady(certificates, status, card.pin_entry)
+
+
+def prepare_signature(card: Card, chosen: CardData) -> SignatureReady:
+    """Return certificate, tries left as they are now, and where the PIN is typed.
+
+    NoCertificate, LoginFirst; CardChanged when it is not the chosen card. In a
+    transaction.
+    """
+    status = _status_of(card, chosen)
+    certificate = card.read_certificate(EF.SIGNATURE)
+    return SignatureReady(certificate, status, card.pin_entry)
 
 
 def _status_of(card: Card, chosen: CardData) -> PinStatus:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
+from typing import Protocol, TypeVar
 
 from aiohttp import web
 
@@ -31,6 +32,7 @@ from agent.connections import (
 from agent.door import Door
 from agent.errors import Problem
 from agent.gate import Gate
+from agent.operations import FindProgram
 from agent.peers import Peers
 from agent.service import AgentService
 from agent.sockets import serve_events
@@ -48,18 +50,22 @@ _DOOR = web.AppKey("door", Door)
 _PEERS = web.AppKey("peers", Peers)
 _ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
 
+#: Calls that may ask the person; the service counts them by themselves.
+_ASKING = (
+    "/v1/identity",
+    "/v1/authenticate",
+    "/v1/signing-certificate",
+    "/v1/sign",
+)
 #: The methods of each call, for preflights.
 _METHODS = {
     "/v1/status": "GET",
     "/v1/readers": "GET",
     "/v1/events": "GET, POST",
-    "/v1/identity": "POST",
-    "/v1/authenticate": "POST",
+    **dict.fromkeys(_ASKING, "POST"),
 }
 #: What a failed call is named in its problem.
 _OPERATIONS = {path: path.removeprefix("/v1/") for path in _METHODS}
-#: Calls that may ask the person; the service counts them by themselves.
-_ASKING = ("/v1/identity", "/v1/authenticate")
 _DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -119,8 +125,8 @@ def make_app(service: AgentService, port: int) -> web.Application:
     app.router.add_route("GET", "/v1/readers", _readers)
     app.router.add_route("POST", "/v1/events", _ticket)
     app.router.add_route("GET", "/v1/events", _events)
-    app.router.add_route("POST", "/v1/identity", _identity)
-    app.router.add_route("POST", "/v1/authenticate", _authenticate)
+    for path, handler in _asking_calls().items():
+        app.router.add_route("POST", path, handler)
     if settings.documents:
         app.router.add_route("GET", "/v1/openapi.json", _openapi)
         app.router.add_route("GET", "/v1/client.js", _client)
@@ -270,26 +276,32 @@ async def _events(request: web.Request) -> web.StreamResponse:
     return await serve_events(request, request.app[_SERVICE], request[_ORIGIN])
 
 
-async def _identity(request: web.Request) -> web.Response:
-    asked = protocol.parse_identity(await _body(request))
-    lang = _language(request, asked.lang)
-    with _speaking(lang):
-        service = request.app[_SERVICE]
-        body = await service.identity(
-            request[_ORIGIN], asked, lang, partial(_stranger, request)
-        )
-    return web.json_response(body)
+class _Spoken(Protocol):
+    """A request that may say the language of its questions."""
+
+    @property
+    def lang(self) -> str | None:
+        """What it says."""
 
 
-async def _authenticate(request: web.Request) -> web.Response:
-    asked = protocol.parse_authenticate(await _body(request))
-    lang = _language(request, asked.lang)
-    with _speaking(lang):
-        service = request.app[_SERVICE]
-        token = await service.authenticate(
-            request[_ORIGIN], asked, lang, partial(_stranger, request)
-        )
-    return web.json_response(token)
+Asked = TypeVar("Asked", bound=_Spoken)
+#: A method of the service: origin, request, language, and what finds the program.
+_Do = Callable[[AgentService, str, Asked, str, FindProgram], Awaitable[object]]
+
+
+def _asking(parse: Callable[[bytes], Asked], do: _Do[Asked]) -> Handler:
+    """Return the handler of a call that may ask the person."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        asked = parse(await _body(request))
+        lang = _language(request, asked.lang)
+        with _speaking(lang):
+            find_program = partial(_stranger, request)
+            service, origin = request.app[_SERVICE], request[_ORIGIN]
+            answer = await do(service, origin, asked, lang, find_program)
+        return web.json_response(answer)
+
+    return handle
 
 
 async def _body(request: web.Request) -> bytes:
@@ -315,6 +327,20 @@ def _speaking(lang: str) -> Iterator[None]:
     except Problem as problem:
         problem.lang = lang
         raise
+
+
+def _asking_calls() -> dict[str, Handler]:
+    """Return what answers each of the calls that may ask the person."""
+    return {
+        "/v1/identity": _asking(protocol.parse_identity, AgentService.identity),
+        "/v1/authenticate": _asking(
+            protocol.parse_authenticate, AgentService.authenticate
+        ),
+        "/v1/signing-certificate": _asking(
+            protocol.parse_certificate_request, AgentService.signing_certificate
+        ),
+        "/v1/sign": _asking(protocol.parse_sign, AgentService.sign),
+    }
 
 
 async def _openapi(request: web.Request) -> web.Response:

@@ -34,10 +34,16 @@ from agent.operations import FindProgram, Operations, browser
 from agent.originstore import OriginStore
 from agent.pinsigning import PinSigning
 from agent.policyfile import PolicyFile
-from agent.protocol import AuthenticateRequest, IdentityRequest
+from agent.protocol import (
+    AuthenticateRequest,
+    CertificateRequest,
+    IdentityRequest,
+    SignRequest,
+)
 from agent.questions import Questions
 from agent.readers import Readers, card_state
 from agent.settings import Settings
+from agent.signatures import Signatures
 from agent.ui import Outcome, UserInterface
 from agent.work import Reservation, Reservations
 from cardio.beid.known import InMemory, KnownCertificates
@@ -46,7 +52,7 @@ from cardio.readers import ReaderState
 
 T = TypeVar("T")
 
-FEATURES = ("authenticate", "chip", "events", "identity")
+FEATURES = ("authenticate", "chip", "events", "identity", "sign")
 _CLOSING_SECONDS = 10.0
 
 
@@ -156,6 +162,14 @@ class AgentService:
         )
         self._logins = Logins(
             self._operations, signing, self._monitor, self._known, settings.version
+        )
+        self._signatures = Signatures(
+            self._operations,
+            signing,
+            self._grants,
+            self._limits,
+            policy.now,
+            virtual=source.virtual,
         )
 
     def start(self) -> None:
@@ -331,6 +345,26 @@ class AgentService:
         `find_program` names what connected, None for a browser.
         """
         return await self._logins.authenticate(origin, request, lang, find_program)
+
+    async def signing_certificate(
+        self,
+        origin: str,
+        request: CertificateRequest,
+        lang: str,
+        find_program: FindProgram = browser,
+    ) -> dict[str, object]:
+        """Ask consent and return the certificate for signing, as Web eID does."""
+        return await self._signatures.certificate(origin, request, lang, find_program)
+
+    async def sign(
+        self,
+        origin: str,
+        request: SignRequest,
+        lang: str,
+        find_program: FindProgram = browser,
+    ) -> dict[str, object]:
+        """Ask the PIN and sign a digest with the card of this very certificate."""
+        return await self._signatures.sign(origin, request, lang, find_program)
 
     # --- events ----------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ T = TypeVar("T")
 _MAX_REPEATS = 10
 #: Within which a terminal shows a line, unless it is paused.
 _PAUSED_SECONDS = 0.2
+#: Calls that ask for no PIN, so that nothing need be said of it.
+_WITHOUT_PIN = ("identity", "signing-certificate")
 #: Ends of a login that the person who is asked has brought about, or cannot be told.
 _OWN_DOING = ("user-denied", "user-cancelled", "no-user-interface")
 
@@ -96,17 +98,11 @@ class TerminalInterface(AskedAtOnce):
 
     async def login_pin(self, question: Login) -> Pin:
         """Ask for the PIN; what is not 4 to 12 digits is asked again."""
-        signing = question.signing
-        key = "login-pin" if signing is None else "sign-pin"
-        if signing is not None and signing.document is None:
-            key = "sign-pin-unseen"
-        return await self._pin(question.lang, self._login(key, question))
+        return await self._pin(question.lang, self._login(_goal(question), question))
 
     async def login_elsewhere(self, question: Login, entry: PinEntry) -> bool:
         """Ask whether to log in with a PIN that is typed in another place."""
-        login = question.signing is None
-        key = f"login-{entry.value}" if login else f"sign-{entry.value}"
-        words = self._login(key, question)
+        words = self._login(_goal(question, entry), question)
         return await self._yes_no(question.lang, words)
 
     def ended(self, outcome: Outcome) -> None:
@@ -114,7 +110,7 @@ class TerminalInterface(AskedAtOnce):
 
         But for what the person just did.
         """
-        if outcome.call == "identity" or outcome.code in _OWN_DOING:
+        if outcome.call in _WITHOUT_PIN or outcome.code in _OWN_DOING:
             return
         kind = "login" if outcome.call == "authenticate" else "sign"
         words = text(
@@ -141,7 +137,7 @@ class TerminalInterface(AskedAtOnce):
             virtual=_virtual(question),
             site=site_name(question.site),
             tries=tries_left(question.tries_left, question.lang),
-            what="" if question.signing is None else _what(question.signing),
+            what=_what(question.signing, question.lang),
         )
 
     # --- changing the PIN ------------------------------------------------------------
@@ -466,12 +462,22 @@ def _virtual(question: Consent | Login | Choice | Outcome | _Own) -> str:
     )
 
 
-def _what(signing: Signing) -> str:
+def _goal(question: Login, entry: PinEntry | None = None) -> str:
+    """Return which question asks for a PIN that is typed here, or at `entry`."""
+    signing, place = question.signing, "pin" if entry is None else entry.value
+    if signing is None:
+        return f"login-{place}"
+    return f"sign-{place}-unseen" if signing.document is None else f"sign-{place}"
+
+
+def _what(signing: Signing | None, lang: str) -> str:
     """Return what is to be signed: the site's name for it, and what the agent saw."""
-    name = f'"{quoted(signing.name)}"' if signing.name else ""
+    if signing is None:
+        return ""
+    name = f'"{quoted(signing.name)}"' if signing.name else text("sign-unnamed", lang)
     number = f" ({signing.number}/{signing.count})" if signing.count > 1 else ""
     seen = f" [{signing.document}]" if signing.document else ""
-    return f"{name}{seen}{number}".strip()
+    return f"{name}{seen}{number}"
 
 
 def _last(known: str, unknown: str, question: Login | _Own) -> str:

@@ -30,6 +30,9 @@ _OUTSIDE = (
 )
 _DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
 
+#: Members that hold a site's own words.
+_TEXTS = ("purpose", "reader", "documentName")
+
 _turns = itertools.count()
 
 
@@ -103,7 +106,7 @@ def what_is_right_is_not_called_wrong(_context: Any, response: Any, case: Any) -
     ):
         return
     if response.status_code == 400:
-        texts = [case.body.get(name, "") for name in ("purpose", "reader")]
+        texts = [case.body.get(name, "") for name in _TEXTS]
         assert any(map(_is_unseen, texts)), response.json().get("detail")
 
 

@@ -20,7 +20,7 @@ from tests.bench.program import ORIGIN, Agent
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ("--card", "virtual", "--developer", "--allow-origin", ORIGIN)
 #: Examples a call of the phase that makes them at random, without and with `--full`.
-SHORT, LONG = 40, 1000
+SHORT, LONG = 30, 1000
 
 
 def _run_schemathesis(

@@ -218,7 +218,9 @@ def _send(page: Page, button: GuardedButton, fields: list[PinField]) -> None:
 def _expiry(page: Page) -> None:
     if page.question["expires"]:
         date = shown_date(page.question["expires"], page.lang)
-        page.say("window-expires", "warning", date=date)
+        signs = page.question["signing"] is not None
+        key = "window-expires-sign" if signs else "window-expires"
+        page.say(key, "warning", date=date)
 
 
 def _tries(page: Page) -> None:

@@ -118,7 +118,7 @@ def _of(build: Callable[[Message], Page], question: Any, **more: object) -> Make
     def make(lang: str) -> Page:
         asked = dataclasses.asdict(dataclasses.replace(question, lang=lang))
         if asked.get("reason") and "code" in asked:
-            key = "login-unwanted" if asked["code"] == "unwanted" else asked["code"]
+            key = "unwanted" if asked["code"] == "unwanted" else asked["code"]
             asked["reason"] = text(key, lang, tries=2)
         return build(asked | more)
 
