@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from agent.testing import eid_agent as eid_agent
 from cardio.virtual import pki
 
 
