@@ -29,6 +29,7 @@ from agent.monitor import Monitor, Stay, stay_of
 from agent.questions import Questions
 from agent.readers import Readers
 from agent.settings import Settings
+from agent.texts import text
 from agent.ui import Conversation, Outcome, UserInterface
 from agent.unblocking import blocked_key
 from agent.work import Reservation, Reservations
@@ -103,8 +104,9 @@ class Operation:
     ) -> T:
         """Read from the operation's card.
 
-        Stops between two commands when the request is cancelled, and begins again once
-        when another program reset the card.
+        Stops between two commands when the request is cancelled or the person closes
+        the window, `user-cancelled`, and begins again once when another program reset
+        the card.
         """
         reservation = self.reservation
 
@@ -117,7 +119,17 @@ class Operation:
                 progress=progress,
             )
 
-        return await reservation.run(lambda: as_problem(read))
+        reading = asyncio.ensure_future(reservation.run(lambda: as_problem(read)))
+        leaving = asyncio.ensure_future(self.ask.until_closed())
+        try:
+            await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                raise Problem("user-cancelled")
+            return reading.result()
+        finally:
+            for task in (reading, leaving):
+                task.cancel()
+            await asyncio.gather(reading, leaving, return_exceptions=True)
 
 
 class Operations:
@@ -289,13 +301,17 @@ class Operations:
         stay = attempt.stay if attempt.whose is Whose.CITIZEN else None
         if outcome == GIVEN and stay is not None and self._turns.served(stay):
             await self._record(Entry("", PERSON, (), GIVEN))
-        told = self._outcome(attempt, outcome, end.title(attempt.lang))
+        crashed = outcome == "user-cancelled" and ask.crashed
+        reason = end.title(attempt.lang)
+        if crashed:
+            reason = text("window-crashed", attempt.lang)
+        told = self._outcome(attempt, outcome, reason)
         if outcome == GIVEN or attempt.asked:
             self._activity.tell(told)
         if outcome != CANCELLED and not self._past(attempt):
-            if attempt.asked and not ask.closed:
+            if attempt.asked and not (ask.closed or crashed):
                 ask.ended(told)
-            elif outcome in _EXPLAINED:
+            elif crashed or outcome in _EXPLAINED:
                 with contextlib.suppress(Problem):  # nobody is at the screen
                     self._attendance.check()
                     await ask.explain(told)

@@ -48,6 +48,8 @@ _log = logging.getLogger(__name__)
 #: How each language is called in itself.
 _NAMES = {"nl": "Nederlands", "fr": "Français", "de": "Deutsch", "en": "English"}
 _HELP = ("card", "window", "pin", "blocked")
+#: How many lines a window shows at once: a journal of 13 months may have thousands.
+_JOURNAL_LINES = 50
 
 
 def with_tray(
@@ -270,9 +272,9 @@ class Menu:
         """Show lines below the name of the command until the window is closed."""
         await talk.page(self._info(f"tray-menu-{command}", *lines))
 
-    def _info(self, heading: str, *lines: str) -> Info:
+    def _info(self, heading: str, *lines: str, actions: tuple[str, ...] = ()) -> Info:
         _, virtual = self._service.cards()
-        return Info(heading, lines, self._lang, virtual, self._marks())
+        return Info(heading, lines, self._lang, virtual, self._marks(), actions)
 
     async def _menu(self, talk: DesktopConversation) -> None:
         state = self._state()
@@ -449,7 +451,24 @@ class Menu:
             contents = await asyncio.to_thread(Journal(self._folder).read)
         except OSError as error:
             raise self._unusable(error) from None
-        await self._say(talk, "journal", *reversed(journal_lines(contents, self._lang)))
+        lines, first = journal_lines(contents, self._lang)[::-1], 0
+        while True:
+            answer = await talk.page(self._journal_part(lines, first))
+            older = answer == "window-older"
+            first += _JOURNAL_LINES if older else -_JOURNAL_LINES
+
+    def _journal_part(self, lines: list[str], first: int) -> Info:
+        """Return some lines, the newest at the top, and how to come to the others."""
+        shown, actions = lines[first : first + _JOURNAL_LINES], []
+        last = first + len(shown)
+        if first:
+            actions.append("window-newer")
+        if last < len(lines):
+            actions.append("window-older")
+        if actions:
+            place = {"first": first + 1, "last": last, "count": len(lines)}
+            shown.insert(0, text("window-journal-part", self._lang, **place))
+        return self._info("tray-menu-journal", *shown, actions=tuple(actions))
 
     async def _language(self, talk: DesktopConversation) -> None:
         page = Pick(

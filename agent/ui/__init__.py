@@ -7,6 +7,7 @@ none can be shown, and ends when its task is cancelled.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -245,6 +246,13 @@ class Conversation(Protocol):
     def closed(self) -> bool:
         """True once the person closed what is shown, also while the card works."""
 
+    @property
+    def crashed(self) -> bool:
+        """True once what is shown has gone though nobody closed it."""
+
+    async def until_closed(self) -> None:
+        """Return once the person closed what is shown while nothing is asked."""
+
     def show_on(self, screen: int | str) -> None:
         """Show what follows on a screen, by number from 1 or by name; ScreenMissing.
 
@@ -322,6 +330,7 @@ class AskedAtOnce:
 
     patient = False
     closed = False
+    crashed = False
 
     @asynccontextmanager
     async def conversation(
@@ -338,6 +347,10 @@ class AskedAtOnce:
 
     def close(self) -> None:
         """Leave nothing open anyhow."""
+
+    async def until_closed(self) -> None:
+        """Show nothing that could be closed."""
+        await asyncio.Event().wait()
 
     def show_on(self, screen: int | str) -> None:
         """Be on no screen that could be chosen."""

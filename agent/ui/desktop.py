@@ -192,6 +192,7 @@ class DesktopConversation:
         self._told = False
         self._signing = False
         self._left = False
+        self._broken = False
         self._notice: contextlib.AsyncExitStack | None = None
         self._drawing: Draw | None = None
 
@@ -214,6 +215,24 @@ class DesktopConversation:
     def closed(self) -> bool:
         """True once its window was closed, or its process has ended otherwise."""
         return self._process is not None and self._process.ended
+
+    @property
+    def crashed(self) -> bool:
+        """True once its process has ended, and not by itself."""
+        return self._broken or (
+            self._process is not None and self._process.code not in (None, 0)
+        )
+
+    async def until_closed(self) -> None:
+        """Return once the window is closed, or its process gone, with nothing asked."""
+        if self._process is None:
+            await asyncio.Event().wait()
+        while self._process is not None:
+            received = await self._process.receive()
+            if received is None:
+                return
+            if isinstance(received, PinFrame):  # of a question that is over
+                wipe(received.digits)
 
     def show_on(self, screen: int | str) -> None:
         """Show what follows on this screen; each question looks whether it is there."""
@@ -381,6 +400,7 @@ class DesktopConversation:
         while self._process is not None:
             received = await self._process.receive()
             if received is None:
+                self._broken = self.crashed
                 self._process = None
                 break
             if isinstance(received, PinFrame):

@@ -9,7 +9,7 @@ open in `seconds`), gives more time (`time`, seconds again, or null for none), s
 a question is over (`over`), how far a reading is (`work`), how a request ended
 (`ended`) and that a window shall come to the front (`front`). The process is `ready`,
 and tells that a question was answered (`answer`), closed (`closed`), needs more time
-(`more`), and whether its window has the person's attention (`active`).
+(`more`), and that its window stays behind others (`behind`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 class Info:
     """A heading, which is a key of the catalogues, and lines that are words already.
 
-    As in questions, `virtual` marks a test card, and `marks` what is special.
+    `actions` are keys, too, of buttons beside the one that closes; the answer is which
+    one was pressed. As in questions, `virtual` marks a test card, and `marks` what is
+    special.
     """
 
     heading: str
@@ -17,6 +19,7 @@ class Info:
     lang: str
     virtual: bool
     marks: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

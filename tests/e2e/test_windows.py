@@ -120,6 +120,20 @@ class Place:
             self.desktop.wait(want(has=["focused"]), gone=[left])
         raise AssertionError(f"Tab does not reach {name!r}")
 
+    def read_on(self) -> None:
+        """Go through all values, after which they can be given."""
+        self.sees(heading("window-values"), button("window-below-down"))
+        while further := self._further():
+            self.press("window-below-down")
+            self.desktop.wait(gone=[want(further)])
+        self.desktop.wait(button("window-send"))
+
+    def _further(self) -> str:
+        """Return what is said of values that were not seen yet; "" where all were."""
+        said = words("window-below", count="").partition(":")[0]
+        names = (node.name for node in self.desktop.nodes())
+        return next((name for name in names if name.startswith(said)), "")
+
     def to_pin(self) -> None:
         """Agree to a login; the field has the focus then."""
         self.sees(heading("window-login"))
@@ -308,7 +322,7 @@ def test_data_leave_after_they_were_seen(place: Place) -> None:
         purpose = words("window-purpose", purpose="Your fishing permit")
         place.sees(heading("window-consent"), want(purpose, "label"))
         place.press("window-once")
-        place.sees(heading("window-values"))
+        place.read_on()
         assert call.is_alive()
         place.press("window-send")
         place.sees(heading("window-done"))
@@ -323,6 +337,7 @@ def test_data_stay_when_refused(place: Place, step: str) -> None:
         call = place.identity()
         if step == "window-send":
             place.press("window-once")
+            place.read_on()
         place.sees(button(step))
         place.press("window-refuse")
         assert answer(call) == (403, "user-denied")
@@ -333,6 +348,7 @@ def test_always_is_shown_at_its_next_use(place: Place) -> None:
     with place.pcscd.card():
         first = place.identity("https://always.example")
         place.press("window-always")
+        place.read_on()
         place.press("window-send")
         assert answer(first) == (200, "")
         second = place.identity("https://always.example")
@@ -580,7 +596,7 @@ def test_hostile_words_stay_words(place: Place) -> None:
 def test_a_window_that_dies_or_hangs_costs_no_try(
     place: Place, number: signal.Signals
 ) -> None:
-    """In the middle of a PIN; a dead one was closed, and the next request works."""
+    """In the middle of a PIN; the person is told, and the next request works."""
     with place.pcscd.card() as card:
         call = place.login()
         place.to_pin()
@@ -592,7 +608,9 @@ def test_a_window_that_dies_or_hangs_costs_no_try(
             call.leave()
             place.sees_nothing()
         else:
-            assert answer(call)[1] == "user-cancelled"
+            assert answer(call) == (409, "user-cancelled")
+            told = words("window-words", words=words("window-crashed"))
+            place.sees(heading("window-ended"), want(told, "label"))
         assert (pins(card), card.tries_left) == (0, 3)
         after = place.login()
         place.to_pin()

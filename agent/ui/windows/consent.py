@@ -35,8 +35,7 @@ def consent(question: Message) -> Page:
     for part in question["data"]:
         page.say("window-item", item=page.text(f"data-{part}"))
     page.say("window-consent-next")
-    page.cancel()
-    page.choice("window-refuse", Permission.DENY.value)
+    page.stop("window-refuse", Permission.DENY.value)
     if question["lasting"]:
         page.allow("window-always", Permission.ALWAYS.value)
     page.allow("window-once", Permission.ONCE.value)
@@ -55,12 +54,12 @@ def values(question: Message) -> Page:
     ]
     _table(page, [pair for pair in shown if pair[0] not in TECHNICAL])
     if question["photo"] is not None:
-        page.column.addWidget(_photo(page, question["photo"]))
+        page.values.append(_photo(page, question["photo"]))
+        page.column.addWidget(page.values[-1])
     if technical := [pair for pair in shown if pair[0] in TECHNICAL]:
         page.say("window-technical", "small")
         _table(page, technical, "small")
-    page.cancel()
-    page.choice("window-refuse", answer=False)
+    page.stop("window-refuse", answer=False)
     page.allow("window-send", answer=True)
     return page
 
@@ -77,6 +76,7 @@ def _table(page: Page, shown: list[tuple[str, str]], role: str = "") -> None:
         term, said = paragraph(label, role or "term"), paragraph(value, role)
         said.setAccessibleName(f"{label} {value}")
         page.spoken.append(f"{label} {value}")
+        page.values.append(said)
         term.setBuddy(said)
         for column, widget in enumerate((term, said)):
             widget.setAlignment(_BESIDE)

@@ -14,7 +14,8 @@ from agent.ui.windows.page import Page
 from agent.ui.windows.pipe import Pipe
 from agent.ui.windows.window import Window
 
-#: For which the window tells how a request ended, unless it is closed before.
+#: For which the window tells how a request ended, unless it is closed before: from
+#: when the person first has it before them.
 _ENDED_SECONDS = 30
 #: Within which a window is before the person, unless the desktop keeps it behind.
 _FRONT_MILLISECONDS = 1500
@@ -64,12 +65,16 @@ class Desk(QObject):
         self._question: Message | None = None
         #: Where questions have to be shown: a number from 1, a name, None for anywhere.
         self._screen: int | str | None = None
+        self._going = QTimer(self)
+        self._going.setSingleShot(True)
+        self._going.setInterval(_ENDED_SECONDS * 1000)
+        self._going.timeout.connect(app.quit)
         app.screenRemoved.connect(self._want_on_screen)
         self._pipe.received.connect(self._received)
         self._pipe.ended.connect(self._pipe_ended)
         self._window.closed.connect(self._closed)
         self._window.more_time.connect(self._more_time)
-        self._window.active.connect(lambda on: self._pipe.send({"active": on}))
+        self._window.active.connect(self._go_once_read)
 
     def start(self) -> None:
         """Begin to listen to the agent."""
@@ -195,7 +200,11 @@ class Desk(QObject):
         self._open, self._over = None, True
         page.closed.connect(self._window.close)
         self._window.show_page(page, timed=False)
-        QTimer.singleShot(_ENDED_SECONDS * 1000, self._app.quit)
+        self._go_once_read(self._window.isActiveWindow())
+
+    def _go_once_read(self, active: bool) -> None:
+        if self._over and active and not self._going.isActive():
+            self._going.start()
 
     # --- the ends ---------------------------------------------------------------------
 

@@ -9,10 +9,12 @@ from agent.ui.windows.page import Page
 
 
 def info(question: Message) -> Page:
-    """Say something."""
+    """Say something, and offer what can be done about it."""
     page = Page(question, question["heading"])
     _lines(page)
     page.cancel("window-close")
+    for key in question["actions"]:
+        page.choice(key, key)
     return page
 
 

@@ -43,6 +43,8 @@ class Page(QWidget):
         self.column.addWidget(paragraph(self.heading, "heading"))
         self.guarded: list[GuardedButton] = []
         self.buttons: list[QPushButton] = []
+        #: What has to be seen, to the last, before the page allows anything.
+        self.values: list[QWidget] = []
         #: Where the focus goes when the page is shown; a button that allows nothing.
         self.first: QWidget | None = None
 
@@ -80,7 +82,7 @@ class Page(QWidget):
         self.first = self.first or self.buttons[-1]
 
     def choice(self, key: str, answer: object) -> None:
-        """Add a button that refuses something."""
+        """Add a button that allows nothing."""
         button = QPushButton(self.text(key))
         button.setAutoDefault(False)
         button.clicked.connect(lambda: self.answered.emit(answer))

@@ -35,7 +35,6 @@ class Review(Page):
         self._viewer()
         self.spoken.append(self._place(0, 0))
         self.cancel()
-        self.choice("window-refuse", answer=None)
         self._go_on = self.allow("window-review-sign", answer=None)
         self._go_on.clicked.disconnect()
         self._go_on.clicked.connect(

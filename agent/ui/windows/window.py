@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from agent.ui.windows import look
+from agent.ui.windows.below import Below
 from agent.ui.windows.guard import Guard
 from agent.ui.windows.page import Page
 from agent.ui.windows.plain import announce, paragraph
@@ -61,9 +62,13 @@ class Window(QDialog):
         self._more.clicked.connect(self.more_time)
         row.addWidget(self._left, 1)
         row.addWidget(self._more)
+        self._time.hide()
         self._foot = QWidget()
         foot = QVBoxLayout(self._foot)
         foot.setContentsMargins(0, 0, 0, 0)
+        self._below = Below(self._scroll)
+        self._below.changed.connect(self._describe)
+        foot.addWidget(self._below)
         self._buttons = QGridLayout()
         foot.addLayout(self._buttons)
         # Below the buttons, so that these stay where they are when it appears.
@@ -91,6 +96,7 @@ class Window(QDialog):
         self._foot.setVisible(bool(page.buttons))
         page.column.addStretch(1)  # what is too much, where a person makes it larger
         page.setMinimumHeight(1)  # else as for the narrowest lines, and it scrolls
+        self._below.watch(page)  # before its bar moves, and the page before goes
         self._scroll.setWidget(page)
         self._guard.watch(page.guarded, page.buttons)
         title = page.text("window-title")
@@ -102,9 +108,10 @@ class Window(QDialog):
             self._second.stop()
             self._time.hide()
         first = page.first or self
-        first.setAccessibleDescription("\n".join(page.spoken))
         self._fit()
         self.show()
+        self._below.look()  # now that each value has its place
+        self._describe()
         self._order(page)
         first.setFocus()
         if not isinstance(first, QPushButton):
@@ -112,6 +119,13 @@ class Window(QDialog):
         if first is self:  # no control takes the focus, so nothing would be read
             announce(self, page.spoken)
         self.come_forward("")
+
+    def _describe(self) -> None:
+        """Let the whole message be read where the focus comes first."""
+        assert self._page is not None
+        spoken = [*self._page.spoken, self._below.words]
+        first = self._page.first or self
+        first.setAccessibleDescription("\n".join(filter(None, spoken)))
 
     def place_on(self, screen: QScreen | None) -> None:
         """Show what follows on a screen; None: where the window is, or where it may."""
@@ -175,7 +189,7 @@ class Window(QDialog):
             if widget.focusPolicy() & Qt.FocusPolicy.TabFocus
             and not self._foot.isAncestorOf(widget)
         ]
-        chain: list[QWidget] = [*stops, *page.buttons, self._more]
+        chain = [*stops, self._below.button, *page.buttons, self._more]
         # Each right behind the first, from the last on: Qt moves none to the very end.
         for other in reversed(chain[1:]):
             QWidget.setTabOrder(chain[0], other)
@@ -183,6 +197,7 @@ class Window(QDialog):
     def _fit(self) -> None:
         """Take the room that the page needs, and scroll where the screen has less."""
         assert self._page is not None
+        self._below.hold()
         room = self.screen().availableGeometry()
         most = int(room.height() * MOST_HEIGHT)
         margins = self._column.contentsMargins()
@@ -206,6 +221,7 @@ class Window(QDialog):
         self._scroll.setMaximumHeight(_UNLIMITED)
         self._column.activate()  # the least size of the page before holds until then
         self.resize(width, min(wanted, most))
+        self._below.settle(scrolls=wanted > most)
         self._column.activate()
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self._place(room)

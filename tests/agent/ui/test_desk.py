@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
 import shiboken6
+from PySide6.QtCore import QEvent
+from PySide6.QtTest import QSignalSpy
 from PySide6.QtWidgets import QApplication
 
 from agent.texts import text
@@ -34,11 +36,18 @@ QUESTION: Message = {
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def quits() -> list[str]:
+    """What a desk said that ended it; the application goes on for other tests."""
+    return []
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch, quits: list[str]) -> Iterator[Desk]:
     """A window whose agent is this test; nothing of it lives on into the next one."""
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
+    monkeypatch.setattr(app, "quit", lambda: quits.append("quit"))
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # a desk takes it away
     made = Desk(app)
     monkeypatch.setattr(made._pipe, "send", lambda _message: None)
@@ -74,6 +83,35 @@ def test_a_login_is_agreed_to_before_the_pin_whatever_was_asked_before(
     assert desk._window.page is not None
     assert desk._window.page.heading == text("window-pin", "en")
     assert _ask(desk, "pin", wrong=True) == text("window-wrong", "en")
+
+
+NOTICE: Message = QUESTION | {"data": ["identity"]}
+
+
+def test_a_notice_goes_some_time_after_the_person_had_it_before_them(
+    desk: Desk, quits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not while it stands behind other windows; to look away gives no more time."""
+    active = False
+    monkeypatch.setattr(desk._window, "isActiveWindow", lambda: active)
+    desk._going.setInterval(0)
+    gone = QSignalSpy(desk._going.timeout)
+    desk._received({"notice": NOTICE})
+    QApplication.processEvents()
+    assert not desk._going.isActive()
+    assert not quits
+    active = True
+    QApplication.sendEvent(desk._window, QEvent(QEvent.Type.ActivationChange))
+    assert desk._going.isActive()
+    assert gone.wait(10_000)
+    assert quits
+
+
+def test_a_question_does_not_go_by_itself_when_looked_at(desk: Desk) -> None:
+    """Its time is the agent's."""
+    _ask(desk, "awaited", reason="no-card", reader=None)
+    QApplication.sendEvent(desk._window, QEvent(QEvent.Type.ActivationChange))
+    assert not desk._going.isActive()
 
 
 #: A window process whose window is gone while its thread waits for the agent.

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.texts import text
 from agent.ui import AlwaysUsed, desktop
 from agent.ui.desktop import DesktopInterface
+from agent.ui.frames import HEAD_BYTES, Message, parse_message
 from agent.ui.process import WindowProcess
 from cardio.apdu import INS
 from cardio.channel import Apdu
@@ -40,18 +42,26 @@ def fill(count):
 go.write(frames.encode({"ready": True}))
 while True:
     message = frames.parse_message(fill(frames.parse_head(fill(5))[1]))
+    if "ended" in message:
+        with open(sys.argv[1] + ".ended", "wb") as file:
+            file.write(frames.encode(message))
     told.write(" ".join(sorted(message)) + "\\n")
     if "notice" in message:
         go.write(frames.encode({"shown": True}))
     if "work" in message and answers[:1] == ["leaves"]:
         sys.exit(0)
+    if "work" in message and answers[:1] == ["breaks"]:
+        answers.pop(0)
+        sys.exit(1)
     if "ask" in message and answers:
         if answers[0] == "behind":
             go.write(frames.encode({answers.pop(0): True}))
         answer, number = answers.pop(0), message["id"]
         if answer == "dies":
             sys.exit(1)
-        if answer.isdigit():
+        if answer == "once":
+            go.write(frames.encode({"answer": number, "value": "once"}))
+        elif answer.isdigit():
             go.write(frames.pin_head(number, len(answer)) + answer.encode())
         else:
             go.write(frames.encode({"closed": number}))
@@ -79,6 +89,11 @@ class _Windows:
                 or self._told.read_text().split().count(what) < times
             ):
                 await asyncio.sleep(0.02)
+
+    def end(self) -> Message:
+        """Return how a window was told that a request ended."""
+        data = Path(f"{self._told}.ended").read_bytes()
+        return parse_message(data[HEAD_BYTES:])["ended"]
 
     async def ended(self, process: WindowProcess) -> None:
         """Wait until a process has ended."""
@@ -145,6 +160,50 @@ async def test_who_closes_the_window_while_the_card_signs_has_cancelled(
         if code == "pin-incorrect":
             await windows.heard("ended")
         assert len(windows.processes) == (2 if code == "pin-incorrect" else 1)
+
+
+@pytest.mark.parametrize("end", ["leaves", "breaks"])
+async def test_who_closes_the_window_while_a_card_is_read_has_cancelled_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """The page has its answer while the card is still at work; a crash is told."""
+    windows = _Windows(tmp_path / "told", "once", end)
+    answered = threading.Event()
+    async with _agent(windows) as agent:
+        [card] = agent.cards
+        transmit, began = card.transmit, threading.Event()
+
+        def slowly(apdu: Apdu) -> bytes:
+            assert not began.is_set() or answered.wait(20)
+            response: bytes = transmit(apdu)
+            reads = apdu[1] == INS.READ_BINARY and len(response) > 2
+            if reads and windows.processes:
+                began.set()  # the window is told of it
+            return response
+
+        monkeypatch.setattr(card, "transmit", slowly)
+        try:
+            answer = await agent.identity("identity")
+        finally:
+            answered.set()
+        assert (answer.status, answer.body["code"]) == (409, "user-cancelled")
+        if end == "breaks":
+            await windows.heard("ended")
+        assert len(windows.processes) == (2 if end == "breaks" else 1)
+
+
+async def test_a_window_that_breaks_at_the_pin_is_told_and_costs_no_try(
+    tmp_path: Path,
+) -> None:
+    """The page hears that the question was closed; the next request works."""
+    windows = _Windows(tmp_path / "told", "dies")
+    async with _agent(windows) as agent:
+        answer = await agent.login(lang="en")
+        assert (answer.status, answer.body["code"]) == (409, "user-cancelled")
+        await windows.heard("ended")
+        assert len(windows.processes) == 2
+        assert agent.cards[0].tries_left == 3
+        assert windows.end()["reason"] == text("window-crashed", "en")
 
 
 async def test_a_notice_of_always_stands_while_its_site_asks_more(

@@ -20,7 +20,7 @@ from agent import preferences
 from agent.cli import parser
 from agent.commands.menu import Menu, start_command
 from agent.host import _autostart_linux, _autostart_macos, _autostart_windows, autostart
-from agent.journal import Entry, Journal
+from agent.journal import Contents, Entry, Journal
 from agent.origins import Grant, end
 from agent.originstore import OriginStore, today
 from agent.settings import Settings
@@ -202,6 +202,42 @@ async def test_the_journal_is_shown_the_newest_first(tmp_path: Path) -> None:
         page = await stage.page("journal")
         assert "last.example" in page.lines[0]
         assert "first.example" in page.lines[1]
+
+
+async def test_a_journal_of_thousands_of_lines_is_shown_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window of few lines opens at once; older ones are a button away, and back."""
+    line = {"time": "2026-11-25T12:00:00Z", "call": "identity", "data": ["identity"]}
+    entries = tuple(
+        line | {"origin": f"https://site-{number}.example", "outcome": "given"}
+        for number in range(10_000)
+    )
+    monkeypatch.setattr(Journal, "read", lambda _self: Contents(entries))
+    async with staged(tmp_path, "adult") as stage:
+        answers = ("window-older", "window-older", "window-newer")
+        pages = [await stage.page("journal", *answers)]
+        pages += [await stage.next() for _ in answers]
+        assert max(len(page.lines) for page in pages) < 100
+        assert [page.lines[1].split()[1] for page in pages] == [
+            f"https://site-{number}.example" for number in (9999, 9949, 9899, 9949)
+        ]
+        assert "10000" in pages[0].lines[0]
+        assert pages[0].actions == ("window-older",)
+        assert pages[1].actions == ("window-newer", "window-older")
+
+
+async def test_the_oldest_lines_of_a_journal_have_no_older_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last part is the rest."""
+    entry = {"day": "2026-11-25", "call": "identity", "outcome": "given", "count": 1}
+    monkeypatch.setattr(Journal, "read", lambda _self: Contents((entry,) * 51))
+    async with staged(tmp_path, "adult") as stage:
+        await stage.page("journal", "window-older")
+        rest = await stage.next()
+        assert len(rest.lines) == 2
+        assert rest.actions == ("window-newer",)
 
 
 async def test_a_language_is_kept_and_counts_at_once(
