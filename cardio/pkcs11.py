@@ -179,12 +179,15 @@ class Slot:
         if is_unknown(error):
             return UnsupportedCard(b"", "the module does not know this card")
         name = type(error).__name__
-        if is_gone(error) or not self._stays_filled():
+        if is_gone(error) or not self.stays_filled():
             return CardRemoved(name)
         return CardUnreadable(str(error) or name)
 
-    def _stays_filled(self) -> bool:
-        """A module that fumbles may have lost its card; readers tell it a bit later."""
+    def stays_filled(self) -> bool:
+        """Tell whether the card is there still, where a module fumbles or finds little.
+
+        Readers tell a removal a bit later, and this waits for that.
+        """
         for _ in range(_LOOKS):
             if not self._filled():
                 return False

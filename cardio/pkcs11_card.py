@@ -32,6 +32,7 @@ from cardio.channel import Stopped, Transaction, go_on
 from cardio.errors import (
     CardChanged,
     CardError,
+    CardRemoved,
     CardUnreadable,
     FileAbsent,
     LoginFirst,
@@ -227,7 +228,11 @@ class Pkcs11Card(Card):
                 return _bare(value)
         if self._token.info.login_required and not self._token.certificates():
             raise LoginFirst(ef.name)
-        raise NoCertificate(ef.name)
+        raise self._unless_gone(NoCertificate(ef.name))
+
+    def _unless_gone(self, error: CardError) -> CardError:
+        """Return what is to be raised: what a card lacks that was taken out, it had."""
+        return error if self._token.slot.stays_filled() else CardRemoved(str(error))
 
     def _told(self, data: bytes) -> bytes:
         if self._progress is not None:
@@ -355,7 +360,9 @@ class Pkcs11Card(Card):
         """Refuse what cannot be signed, before the login; return the PC/SC reader."""
         now = Expected(self._recognise().chip_serial, self._tries())
         if now != expected:
-            raise CardChanged("another card, or other tries than were shown")
+            raise self._unless_gone(
+                CardChanged("another card, or other tries than were shown")
+            )
         if now.tries_left == 0:
             raise PinBlocked("no tries left")
         slot = self._token.slot
@@ -380,7 +387,7 @@ class Pkcs11Card(Card):
         forms = objects.identifiers(number)
         found = [key for form in forms for key in self._token.private_keys(form)]
         if len(found) != 1:
-            raise NoCertificate(f"{len(found)} private keys for it")
+            raise self._unless_gone(NoCertificate(f"{len(found)} private keys for it"))
         return found[0]
 
     def _keep_what_shows(self) -> None:

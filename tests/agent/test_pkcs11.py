@@ -6,9 +6,10 @@ Each test runs the program as a process, since a module reads its environment on
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ from typing import Any
 import pytest
 
 from agent import relyingparty as rp
-from cardio.channel import Apdu
 from cardio.files import EF
 from cardio.virtual import pki
 from cardio.virtual.profile import Profile, load_profile
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.program import Program, run, started
+from tests.bench.program import ORIGIN as BENCH
+from tests.bench.program import Agent
 from tests.cardio.opensc.module import opensc_module, without_cache
-from tests.rig.pcscd import Pcscd
+from tests.cardio.sweep import Struck, pulled
+from tests.rig.pcscd import Pcscd, wait_until
 from tests.rig.transcript import RecordedCard
 
 pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
@@ -35,6 +38,8 @@ pytestmark = [
 VERIFY, PSO, LOG_OFF, GET_CARD_DATA = 0x20, 0x2A, 0xE6, 0xE4
 STATUS = bytes.fromhex("0020000100")
 NONCE = "n" * 44
+#: Until a removal is told.
+SECONDS = 2.0
 
 
 @pytest.fixture
@@ -59,10 +64,10 @@ def verifies(card: RecordedCard) -> int:
     return sum(each.ins == VERIFY and each.size > 5 for each in card.exchanges)
 
 
-def validated(token: Any) -> rp.Identity:
+def validated(token: Any, origin: str = PORTAL) -> rp.Identity:
     """Return who the token names, as a portal finds it."""
     validator = rp.TokenValidator(
-        PORTAL, pki.test_roots(), allow_test=True, revocation=None
+        origin, pki.test_roots(), allow_test=True, revocation=None
     )
     return validator.validate(token, NONCE)
 
@@ -234,39 +239,63 @@ def test_a_1_8_card_that_opensc_cannot_sign_with_costs_no_pin(
         assert verifies(card) == 0
 
 
-class PulledCard(RecordedCard):
-    """A card that a hand pulls out at a chosen instruction."""
-
-    hand: Callable[[], None] | None = None
-    at = PSO
-
-    def transmit(self, apdu: Apdu) -> bytes:
-        """Answer, but let the hand know of the instruction first."""
-        if apdu[1] == self.at and self.hand is not None:
-            hand, self.hand = self.hand, None
-            threading.Thread(target=hand, daemon=True).start()
-        return super().transmit(apdu)
+def commands(wire: list[int]) -> list[int]:
+    """Return where a login asks for the tries, verifies the PIN, and signs."""
+    verify = [at for at, ins in enumerate(wire, 1) if ins == VERIFY]
+    return [*verify[-2:], wire.index(PSO) + 1]
 
 
-def test_a_card_pulled_at_the_signature_is_a_typed_error(
-    pcscd: Pcscd, card_option: str, tmp_path: Path
+@pytest.mark.sweep
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("lost", [True, False], ids=["command lost", "answer lost"])
+def test_a_card_pulled_at_any_command_of_a_login(
+    pcscd: Pcscd,
+    card_option: str,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    lost: bool,
 ) -> None:
-    """`card-removed`; with the card back the next login works in the same agent."""
-    card = PulledCard(load_profile("adult-1.7"))
-    with agent(card_option, tmp_path) as (program, port, ca):
-        with pcscd.insert(card) as pull:
-            with ask_login(port, ca) as login:
-                program.until("PIN: $")
-                card.hand = pull
-                program.type("1234")
-            assert login.body["code"] == "card-removed", login.body
-        assert verifies(card) == 1
-        with pcscd.card("adult-1.7") as back:
-            with ask_login(port, ca) as login:
-                program.until("PIN: $")
-                program.type("1234")
-            assert login.status == 200, login.body
-            assert verifies(back) == 1
+    """A typed error in time, no try lost; with the card back a login works.
+
+    Once the signature is there it may also be a token, and then a valid one.
+    """
+    full = pytestconfig.getoption("--full")
+    options = ("--card", card_option, "--allow-origin", BENCH)
+    with Agent(os.environ, tmp_path, options) as agent:
+
+        def ask(path: str, body: Any = None) -> tuple[int, Any]:
+            with closing(agent.connection()) as connection:
+                return agent.ask(connection, path, body)
+
+        def log_in(card: Struck) -> tuple[int, Any]:
+            with pcscd.insert(card):
+                return ask("/v1/authenticate", {"challengeNonce": NONCE})
+
+        def gone() -> bool:
+            found = ask("/v1/readers")[1]["readers"]
+            return not any(reader["card"] for reader in found)
+
+        card = pulled(load_profile("adult-1.7"))
+        assert log_in(card)[0] == 200
+        every = range(1, len(card.wire) + 1)
+        # Without --full: two that were answered, and a VERIFY that was lost.
+        for at in every if full else commands(card.wire)[lost::2]:
+            pulled_at: list[float] = []
+            card.meanwhile = lambda: pulled_at.append(time.monotonic())  # noqa: B023
+            card.arm(at, lost=lost)
+            status, body = log_in(card)
+            if status == 200:
+                assert card.wire.index(PSO) < len(card.wire) - 1
+                assert validated(body, BENCH).surname
+            else:
+                assert body["code"] in {"card-removed", "no-card"}
+            if pulled_at:
+                assert time.monotonic() - pulled_at[0] < SECONDS
+            assert card.pins <= 1
+            assert card.tries_left == 3
+            wait_until(gone, "the card's removal is noticed")
+            card.arm(0, lost=False)
+            assert log_in(card)[0] == 200
 
 
 def test_a_card_swapped_while_the_pin_is_asked_gets_none(

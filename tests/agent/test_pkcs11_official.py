@@ -6,10 +6,12 @@ NOT RUN: the real module. See `tests.cardio.fake_official_module` for what is pl
 from __future__ import annotations
 
 import asyncio
+import itertools
 import struct
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
+
+from pkcs11 import Attribute, TokenNotPresent
 
 from agent import relyingparty as rp
 from agent.protocol import AuthenticateRequest
@@ -42,11 +46,14 @@ from cardio.virtual import pki
 from cardio.virtual.card import VirtualCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
-from tests.agent.people import NONCE, PORTAL, Agent, Person, running
+from tests.agent.people import NONCE, PORTAL, Agent, Answer, Person, running
 from tests.cardio.fake_official_module import SLOT, FakeOfficialModule
 from tests.rig.transcript import RecordedCard
 
 pytestmark = pytest.mark.filterwarnings("ignore::agent.relyingparty.AcceptingTestCards")
+
+#: Until a removal is told.
+SECONDS = 2.0
 
 
 @pytest.fixture
@@ -365,3 +372,94 @@ async def test_fake_card_swapped_between_two_looks_is_noticed(
     with opened(source):
         pass
     assert source.readers()[0].insertion != before[0].insertion
+
+
+class PulledModule(FakeOfficialModule):
+    """Its card is pulled at the `at`-th call that needs it: before, or after it."""
+
+    at = calls = 0
+    before = True
+
+    @contextmanager
+    def _card(self, gone: Exception) -> Iterator[None]:
+        self.calls += 1
+        now = self.calls == self.at
+        if now and self.before:
+            self._pull()
+        if not self.present:
+            raise gone
+        yield
+        if now:
+            self._pull()
+
+    def _pull(self) -> None:
+        self.present = self.logged_in = False
+
+    def _token(self) -> Any:
+        with self._card(TokenNotPresent()):
+            return super()._token()
+
+    def _find(self, template: dict[Attribute, Any]) -> Iterator[Any]:
+        with self._card(TokenNotPresent()):
+            found = list(super()._find(template))
+        yield from found
+
+    def login(self, *given: Any, **named: Any) -> None:
+        """The dialog ends with the card's stay."""
+        with self._card(Refused("C_Login", CKR.DEVICE_REMOVED)):
+            super().login(*given, **named)
+
+    def logout(self, session: int) -> None:
+        """As the real one says it of a card that is gone."""
+        with self._card(Refused("C_Logout", CKR.DEVICE_REMOVED)):
+            super().logout(session)
+
+    def sign_init(self, *given: Any) -> None:
+        """Look for the key on the card."""
+        with self._card(Refused("C_SignInit", CKR.DEVICE_REMOVED)):
+            super().sign_init(*given)
+
+    def sign(self, session: int, data: bytes) -> bytes:
+        """Sign, or not."""
+        with self._card(Refused("C_Sign", CKR.DEVICE_REMOVED)):
+            return super().sign(session, data)
+
+
+CALLS: dict[str, Callable[[Agent], Awaitable[Answer]]] = {
+    "identity": lambda agent: agent.identity("identity", "address", "photo"),
+    "login": lambda agent: agent.login(),
+}
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before it", "after it"])
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("persona", ["adult", "adult-1.7"])
+async def test_fake_card_pulled_at_any_call_of_the_module(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    persona: str,
+    name: str,
+    before: bool,
+) -> None:
+    """A typed error in time, one dialog at most; with the card back a login works."""
+    path = tmp_path / "fake-module.so"
+    path.touch()
+    fake = PulledModule(load_profile(persona))
+    monkeypatch.setattr(pkcs11, "_start", lambda _: (fake, fake))
+    for at in itertools.count(1):
+        fake.present, fake.dialogs = True, 0
+        fake.at, fake.calls, fake.before = at, 0, before
+        async with agent(Pkcs11Cards(path, None), Person()) as running_agent:
+            began = time.monotonic()
+            answer = await CALLS[name](running_agent)
+            assert time.monotonic() - began < SECONDS
+        assert (fake.dialogs, fake.logged_in) in {(0, False), (1, False)}
+        if fake.present:
+            assert answer.status == 200
+            break
+        if answer.status != 200:
+            assert answer.body["code"] in {"card-removed", "no-card"}, at
+        fake.present, fake.at = True, 0
+        async with agent(Pkcs11Cards(path, None), Person()) as running_agent:
+            assert (await running_agent.login()).status == 200
+    assert at > 5

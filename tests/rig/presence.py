@@ -12,6 +12,8 @@ import time
 from smartcard import scard
 
 _SECONDS = 10
+#: By reader: pcscd's count of cards that came or went, when one was last seen in it.
+_counts: dict[str, int] = {}
 
 
 def wait(reader: str, *, present: bool) -> str:
@@ -26,15 +28,26 @@ def wait(reader: str, *, present: bool) -> str:
 
 
 def _wait(context: object, reader: str, present: bool) -> str:
+    """Wait until pcscd itself has looked: a new card before that passes for the old.
+
+    After a reset that failed it says "empty" at once, and counts the removal later.
+    """
     known = scard.SCARD_STATE_UNAWARE
+    empty = 0
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
         code, states = scard.SCardGetStatusChange(context, 1000, [(reader, known)])
         if code == scard.SCARD_S_SUCCESS:
             _, known, atr = states[0]
-            shown = bool(known & scard.SCARD_STATE_PRESENT) and bool(atr)
-            if shown is present:
+            count = known >> 16
+            if present and known & scard.SCARD_STATE_PRESENT and atr:
+                _counts[reader] = count
                 return ""
+            empty = known & scard.SCARD_STATE_EMPTY
+            if empty and not present and count != _counts.get(reader):
+                return ""
+        elif code == scard.SCARD_E_TIMEOUT and not present and empty:
+            return ""  # it has looked twice since
         elif code == scard.SCARD_E_UNKNOWN_READER:
             time.sleep(0.01)  # the service has just started
         elif code != scard.SCARD_E_TIMEOUT:
