@@ -238,6 +238,22 @@ def _sign(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--reason", type=_reason, metavar="TEXT", help="why; stands in the signature"
     )
+    command.add_argument(
+        "--visible",
+        action="store_true",
+        help="let name, time and reason be seen on a page",
+    )
+    command.add_argument(
+        "--page",
+        type=_page,
+        metavar="NUMBER",
+        help="the page for --visible, counted from 1; default: the last",
+    )
+    command.add_argument(
+        "--corner",
+        choices=("top-left", "top-right", "bottom-left", "bottom-right"),
+        help="where on the page; default: bottom-right",
+    )
 
 
 def _validate(command: argparse.ArgumentParser) -> None:
@@ -392,6 +408,12 @@ def _reason(text: str) -> str:
         limit = f"one line of at most {MAX_REASON} characters is needed"
         raise argparse.ArgumentTypeError(limit)
     return _part(text)
+
+
+def _page(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:6]) < 1:
+        raise argparse.ArgumentTypeError("a number from 1 is needed")
+    return int(text[:6])
 
 
 def _address(text: str) -> tuple[str, int]:

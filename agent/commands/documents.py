@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent.commands import Failure, Usage
+from agent.texts import shown_date
 
 _PARTS = ("asn1crypto", "pyhanko", "pypdfium2")
 
@@ -27,6 +29,12 @@ def read_document(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise Usage("cli-document-unreadable", path=path, reason=error) from None
+
+
+def shown_moment(iso: str, lang: str) -> str:
+    """Return a moment in the usual form, in universal time."""
+    moment = datetime.datetime.fromisoformat(iso).astimezone(datetime.UTC)
+    return f"{shown_date(f'{moment:%Y-%m-%d}', lang)} {moment:%H:%M} UTC"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import re
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,12 @@ from agent.commands import Failure, Usage, answer, card_source, write_new
 from agent.commands.asking import ask_while_in, found_again, undisturbed
 from agent.commands.card import Heard, choose, explained, patience
 from agent.commands.checks import load_cas
-from agent.commands.documents import explained_document, need_pdf, read_document
+from agent.commands.documents import (
+    explained_document,
+    need_pdf,
+    read_document,
+    shown_moment,
+)
 from agent.commands.reasons import Words
 from agent.errors import Problem
 from agent.inspection import on_card
@@ -27,6 +33,7 @@ from agent.texts import text, tries_left
 from agent.ui import FileSigning
 from agent.ui.terminal import TerminalInterface
 from agent.unblocking import blocked_key
+from agent.words import one_line
 from cardio.beid.algorithms import login_algorithm
 from cardio.beid.certificates import parse_certificate
 from cardio.card import Card, CardSource, Expected, PinEntry
@@ -37,7 +44,7 @@ from cardio.readers import ReaderState
 from cardio.signature import SignatureAlgorithm
 
 if TYPE_CHECKING:
-    from agent.pdf.document import Inspection
+    from agent.pdf.document import Inspection, Visible
     from agent.pdf.services import Timestamp
     from agent.relyingparty.fetching import Fetcher
 
@@ -45,6 +52,10 @@ if TYPE_CHECKING:
 #: Whom to ask whether a certificate was revoked; None: the Federal services, and those
 #: that the person named.
 FETCHER: Fetcher | None = None
+
+
+#: What certificates of Belgian cards say behind a holder's name.
+_PURPOSE = re.compile(r"\s*\((Signature|Authentication)\)$")
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,8 @@ def main(options: argparse.Namespace) -> int:
     need_pdf()
     if options.level != "B-B" and options.timestamp_url is None:
         raise Usage("cli-timestamp-url")
+    if not options.visible and (options.page or options.corner):
+        raise Usage("cli-not-visible")
     if options.output.exists():
         raise Failure("cli-file-exists", path=options.output)
     pdf = read_document(options.file)
@@ -107,6 +120,7 @@ async def _signed(options: argparse.Namespace, pdf: bytes) -> bytes:
             level=options.level,
             timestamp=timestamp,
             revocation=revocation,
+            visible=_visible(options, document.inspection, card),
         )
 
 
@@ -120,6 +134,28 @@ def _timestamp(options: argparse.Namespace) -> Timestamp | None:
         return timestamps_of(options.timestamp_url)
     except ValueError:
         raise Usage("cli-timestamp-url") from None
+
+
+def _visible(
+    options: argparse.Namespace, found: Inspection, card: _Card
+) -> Visible | None:
+    """Return where the signature is seen, and what it says; Usage."""
+    from agent.pdf.document import Visible
+    from agent.relyingparty.certificates import common_name
+
+    if not options.visible:
+        return None
+    page = options.page or len(found.pages)
+    if page > len(found.pages):
+        raise Usage("cli-no-page", page=page, pages=len(found.pages))
+    subject = parse_certificate(card.certificate).subject
+    name = one_line(_PURPOSE.sub("", common_name(subject)))
+    mark = text("test-card", options.lang) if card.virtual else ""
+    words = mark + text("file-sign-visible", options.lang, name=name)
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    lines = words, shown_moment(now, options.lang), options.reason
+    corner = options.corner or "bottom-right"
+    return Visible(page - 1, corner, tuple(filter(None, lines)))
 
 
 def _fetcher(hosts: list[str]) -> Fetcher:

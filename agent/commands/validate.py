@@ -25,8 +25,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.checks import Result, is_valid
 from agent.commands import Failure, answer
 from agent.commands.checks import detail, load_cas, shown, verdict
-from agent.commands.documents import explained_document, need_pdf, read_document
-from agent.texts import shown_date, text
+from agent.commands.documents import (
+    explained_document,
+    need_pdf,
+    read_document,
+    shown_moment,
+)
+from agent.texts import text
 from agent.words import one_line
 
 if TYPE_CHECKING:
@@ -150,16 +155,10 @@ def _show(judged: list[Judged], lang: str) -> None:
     for number, one in enumerate(judged, 1):
         when = one.stamped or one.claimed
         key = "signed-by" if when else "signed-by-sometime"
-        time = _moment(when, lang) if when else ""
+        time = shown_moment(when, lang) if when else ""
         signer = one_line(one.signer)
         answer(text(key, lang, number=number, signer=signer, time=time))
         for line in shown(one.checks, lang):
             answer(line)
         answer(text(f"signed-{verdict(one.checks)}", lang))
     answer(text("signed-no-service", lang))
-
-
-def _moment(iso: str, lang: str) -> str:
-    """Return a moment in the usual form, in universal time."""
-    moment = datetime.datetime.fromisoformat(iso).astimezone(datetime.UTC)
-    return f"{shown_date(f'{moment:%Y-%m-%d}', lang)} {moment:%H:%M} UTC"

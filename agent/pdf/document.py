@@ -36,6 +36,19 @@ NOTICES = (
 )
 
 
+#: The corners of a page in which a signature can be seen.
+CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
+
+
+@dataclass(frozen=True)
+class Visible:
+    """Where a signature is seen: page counted from 0, one of CORNERS; and its words."""
+
+    page: int
+    corner: str
+    lines: tuple[str, ...]
+
+
 class DocumentRefused(Exception):
     """A document that is not signed; `reason` is one of REASONS."""
 

@@ -240,7 +240,16 @@ def _words(title: Any) -> str:
 
 
 def _size(page: Any) -> tuple[float, float]:
-    """Return what of a page is shown, in points."""
+    left, low, right, high, turned = shown_part(page)
+    size = right - left, high - low
+    return size[::-1] if turned % 180 else size
+
+
+def shown_part(page: Any) -> tuple[float, float, float, float, int]:
+    """Return what of a page is shown: left, low, right, high, and how it is turned.
+
+    In points of the page's own, and degrees clockwise. DocumentRefused.
+    """
     box, turned = None, 0
     here: Any = page
     for _ in range(_MAX_DEPTH):
@@ -253,8 +262,9 @@ def _size(page: Any) -> tuple[float, float]:
     if box is None or len(box) != 4:
         raise DocumentRefused("damaged")
     left, low, right, high = (float(each) for each in box)
-    size = abs(right - left), abs(high - low)
-    return size[::-1] if turned % 180 else size
+    low, high = sorted((low, high))
+    left, right = sorted((left, right))
+    return left, low, right, high, turned % 360
 
 
 def _get(here: Any, key: str) -> Any:

@@ -27,6 +27,7 @@ from agent.pdf.document import (
     REASONS,
     DocumentRefused,
     Inspection,
+    Visible,
 )
 from agent.pdf.judged import Judged, from_json
 from agent.pdf.services import Proof, Revocation, Revoked, Timestamp
@@ -161,14 +162,16 @@ class Document:
         level: str = "B-B",
         timestamp: Timestamp | None = None,
         revocation: Revocation | None = None,
+        visible: Visible | None = None,
     ) -> bytes:
         """Return the document with one signature more; DocumentFailed.
 
         `certificate` and `chain` (its issuer first) as DER; `mechanism` is sha256_rsa
         or sha384_ecdsa. `level` is one of LEVELS: B-T and B-LT ask `timestamp`
         (TimestampUnavailable), B-LT asks `revocation`, too (Revoked,
-        RevocationUnavailable): once before anything is signed, and once after it. What
-        `sign_raw` raises comes through.
+        RevocationUnavailable): once before anything is signed, and once after it.
+        `visible` is where it can be seen, if anywhere. What `sign_raw` raises comes
+        through.
         """
         algorithm = DIGESTS[mechanism]
         stamped = LEVELS.index(level) >= LEVELS.index("B-T")
@@ -185,6 +188,7 @@ class Document:
             "mechanism": mechanism,
             "reason": reason,
             "timestamp": stamped,
+            "visible": None if visible is None else dataclasses.asdict(visible),
         }
         stamps = None
         if stamped and timestamp is not None:

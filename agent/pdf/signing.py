@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 
 from asn1crypto import algos, cms, crl, ocsp, x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from agent.pdf.document import DIGESTS
+from agent.pdf.appearance import Appearance
+from agent.pdf.document import DIGESTS, Visible
+from agent.pdf.inspection import shown_part
 
 SignRaw = Callable[[bytes], Awaitable[bytes]]
 Stamp = Callable[[bytes], Awaitable[bytes]]
@@ -37,6 +39,7 @@ class Order:
     mechanism: str
     reason: str | None = None
     timestamp: bool = False
+    visible: Visible | None = None
 
 
 class _CardSigner(Signer):
@@ -88,13 +91,27 @@ async def sign(pdf: bytes, order: Order, sign_raw: SignRaw, stamp: Stamp) -> byt
         stamper = _Stamper(stamp)
         await stamper.async_dummy_response(DIGESTS[order.mechanism])
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=True)
+    name = f"eid-agent-{secrets.token_hex(8)}"
     metadata = PdfSignatureMetadata(
-        field_name=f"eid-agent-{secrets.token_hex(8)}",
+        field_name=name,
         md_algorithm=DIGESTS[order.mechanism],
         subfilter=SigSeedSubFilter.PADES,
         reason=order.reason,
     )
-    signer = PdfSigner(metadata, _CardSigner(order, sign_raw), timestamper=stamper)
+    style, field_spec = None, None
+    if order.visible is not None:
+        style = Appearance(order.visible.lines)
+        number = order.visible.page
+        page, _ = writer.find_page_for_modification(number)  # type: ignore[no-untyped-call]
+        box = style.place(*shown_part(page.get_object()), order.visible.corner)
+        field_spec = SigFieldSpec(name, on_page=number, box=box)
+    signer = PdfSigner(
+        metadata,
+        _CardSigner(order, sign_raw),
+        timestamper=stamper,
+        stamp_style=style,  # type: ignore[arg-type]  # all that is asked of one
+        new_field_spec=field_spec,
+    )
     signed = await signer.async_sign_pdf(writer, bytes_reserved=_RESERVED)
     return bytes(signed.getvalue())
 

@@ -18,7 +18,7 @@ import tzlocal
 
 from agent import host
 from agent.pdf import wire
-from agent.pdf.document import DocumentRefused
+from agent.pdf.document import DocumentRefused, Visible
 from agent.pdf.inspection import inspect
 from agent.pdf.judged import to_json
 from agent.pdf.pages import draw
@@ -126,7 +126,14 @@ def _order(message: Message) -> Order:
         message["mechanism"],
         message["reason"],
         message["timestamp"],
+        _visible(message["visible"]),
     )
+
+
+def _visible(told: Message | None) -> Visible | None:
+    if told is None:
+        return None
+    return Visible(told["page"], told["corner"], tuple(told["lines"]))
 
 
 def _parts(message: Message, blob: bytes) -> dict[str, list[bytes]]:

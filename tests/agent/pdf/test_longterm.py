@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import io
-import logging
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,7 +55,7 @@ from cardio.virtual.profile import Profile, load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.pdf import signers
 from tests.agent.pdf.documents import document
-from tests.agent.pdf.test_process import changed
+from tests.agent.pdf.test_process import changed, said_by_pdfsig
 from tests.agent.relyingparty import pki
 from tests.agent.relyingparty.services import Services, serving
 from tests.agent.test_last_moment import pins_sent
@@ -142,19 +139,6 @@ def _brought(reader: PdfFileReader) -> LocalKnowledge:
     )
 
 
-def said_by_pdfsig(pdf: bytes, folder: Path) -> str:
-    """Return what poppler says of the signatures; skip without it."""
-    if shutil.which("pdfsig") is None:
-        pytest.skip("pdfsig (poppler-utils) is not installed; pyHanko has judged")
-    (folder / "signed.pdf").write_bytes(pdf)
-    return subprocess.run(
-        ["pdfsig", "-nocert", str(folder / "signed.pdf")],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-
-
 async def test_a_signature_brings_along_what_shows_that_it_holds(
     tmp_path: Path, kind: str
 ) -> None:
@@ -191,7 +175,6 @@ async def test_it_holds_when_the_certificate_has_ended(services: Services) -> No
 async def test_without_it_pyhanko_does_not_call_it_lasting(services: Services) -> None:
     """So that the judge above is one: B-T brings no answer along."""
     pdf = await lasting(services, level="B-T")
-    logging.getLogger("pyhanko").setLevel(logging.CRITICAL)
     assert await judged(pdf, services) != [AdESPassed.OK]
     with pytest.raises(NoDSSFoundError):
         DocumentSecurityStore.read_dss(PdfFileReader(io.BytesIO(pdf)))
