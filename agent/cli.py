@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     _trust(commands)
     _origins(commands)
     _journal(commands)
+    _doctor(_add(commands, "doctor", "agent.commands.doctor", "why does it not work?"))
     _virtual_card(
         _add(
             commands,
@@ -312,6 +313,18 @@ def _journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "what", nargs="?", choices=("erase",), help="erase: forget all of it"
     )
     journal.add_argument("--json", action="store_true", help="for programs")
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="for programs")
+    _card_option(command)
+    command.add_argument(
+        "--bundle",
+        type=_path,
+        metavar="FILE.zip",
+        help="write the page into a file for support, without personal data; shown "
+        "and asked before",
+    )
 
 
 def _virtual_card(command: argparse.ArgumentParser) -> None:

@@ -101,6 +101,17 @@ def load(data_dir: Path) -> Files | None:
         return files or _load(_present(folder), _NOTHING)
 
 
+def leaf_as_it_is(data_dir: Path) -> x509.Certificate:
+    """Return what is shown on connections, whether it is still good or not.
+
+    Changes nothing. OSError, ValueError.
+    """
+    folder = data_dir / "tls"
+    return x509.load_pem_x509_certificate(
+        host.read_private(_present(folder) / "leaf.pem")
+    )
+
+
 def following(data_dir: Path) -> Files | None:
     """Return the pair that will follow the present one, if it was made; else None.
 

@@ -2,6 +2,8 @@
 
 CardError
 ├── ServiceUnavailable      PC/SC is not installed, stopped or refuses us
+│   ├── ServiceStopped      it is not installed, or does not run
+│   └── ServiceRefused      it runs and does not let this user in
 ├── ModuleUnusable          no PKCS#11 module is there, or it does not start
 ├── NoReader                no reader at all, or not the one asked for
 ├── SeveralReaders          a name fits several readers, or several cards and no name
@@ -42,6 +44,14 @@ class CardError(Exception):
 
 class ServiceUnavailable(CardError):
     """The PC/SC service is absent, stopped or refuses access."""
+
+
+class ServiceStopped(ServiceUnavailable):
+    """The PC/SC service does not run, or is not installed."""
+
+
+class ServiceRefused(ServiceUnavailable):
+    """The PC/SC service does not let this user in."""
 
 
 class ModuleUnusable(CardError):

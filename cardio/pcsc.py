@@ -32,6 +32,8 @@ from cardio.errors import (
     CardUnreadable,
     NoCard,
     NoReader,
+    ServiceRefused,
+    ServiceStopped,
     ServiceUnavailable,
 )
 from cardio.part10 import (
@@ -90,7 +92,7 @@ _ERRORS: dict[int, type[CardError]] = {
     _ERROR_INVALID_HANDLE: ServiceUnavailable,
     _ERROR_BROKEN_PIPE: ServiceUnavailable,
     # What pcscd says where polkit does not let this user in.
-    scard.SCARD_W_SECURITY_VIOLATION: ServiceUnavailable,
+    scard.SCARD_W_SECURITY_VIOLATION: ServiceRefused,
     scard.SCARD_E_NO_READERS_AVAILABLE: NoReader,
     scard.SCARD_E_UNKNOWN_READER: NoReader,
     scard.SCARD_E_READER_UNAVAILABLE: CardRemoved,
@@ -129,8 +131,10 @@ def _check_readers(code: int) -> None:
         _check(code)
     except (NoReader, CardRemoved):
         raise NoReader(scard.SCardGetErrorMessage(code)) from None
+    except ServiceRefused:
+        raise
     except CardError as error:
-        kind = _NoService if _unsigned(code) in _ABSENT else ServiceUnavailable
+        kind = ServiceStopped if _unsigned(code) in _ABSENT else ServiceUnavailable
         raise kind(str(error)) from None
 
 
@@ -142,10 +146,6 @@ def _establish() -> Any:
     except NoReader as error:
         raise ServiceUnavailable(str(error)) from None
     return context
-
-
-class _NoService(ServiceUnavailable):
-    """The service does not run."""
 
 
 _ABSENT = frozenset(
@@ -307,7 +307,7 @@ class PcscReaders:
             try:
                 with _context() as context:
                     return _look(context, self._pads)
-            except _NoService:
+            except ServiceStopped:
                 if _STOPS_WITHOUT_READERS:
                     return ()
                 raise

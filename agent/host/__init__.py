@@ -25,6 +25,7 @@ confine = _here.confine
 data_dir = _here.data_dir
 has_display = _here.has_display
 keep_memory_private = _here.keep_memory_private
+listeners = _peers.listeners
 lock = _here.lock
 make_data_dir = _here.make_data_dir
 make_private_dir = _here.make_private_dir
@@ -49,6 +50,7 @@ __all__ = [
     "data_dir",
     "has_display",
     "keep_memory_private",
+    "listeners",
     "lock",
     "make_data_dir",
     "make_private_dir",

@@ -12,16 +12,20 @@ import ipaddress
 import os
 import struct
 import sys
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from agent.host.peers import Address, Peer, plain
+from agent.host.peers import Address, Listener, Peer, plain
 
 assert sys.platform == "linux"
 
 _NET = Path("/proc/net")
 _ESTABLISHED = "01"
+_LISTENING = "0A"
+#: The addresses of loopback, as the kernel writes them.
+_LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 #: Where the columns stand in a line: the user and the inode.
-_UID, _INODE = 7, 9
+_LOCAL, _STATE, _UID, _INODE = 1, 3, 7, 9
 
 
 def peer(client: Address, server: Address) -> Peer | None:
@@ -34,6 +38,31 @@ def peer(client: Address, server: Address) -> Peer | None:
         return None
     inode = int(columns[_INODE])
     return Peer(int(columns[_UID]) == os.geteuid(), functools.partial(_program, inode))
+
+
+def listeners(ports: Collection[int]) -> dict[int, Listener]:
+    """Return who listens on which of these ports."""
+    inner = {_ours("", (host, 0)).partition(":")[0] for host in _LOOPBACK}
+    found: dict[int, Listener] = {}
+    for columns in _listening():
+        host, _, port = columns[_LOCAL].partition(":")
+        number = int(port, 16)
+        if number not in ports:
+            continue
+        before = found.get(number)
+        program = before.program if before else _program(int(columns[_INODE]))
+        everywhere = host not in inner or (before is not None and before.everywhere)
+        found[number] = Listener(everywhere, program)
+    return found
+
+
+def _listening() -> Iterator[list[str]]:
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+            for line in (_NET / table).read_text("ascii").splitlines()[1:]:
+                columns = line.split()
+                if columns[_STATE] == _LISTENING:
+                    yield columns
 
 
 def _row(client: Address, server: Address) -> list[str] | None:

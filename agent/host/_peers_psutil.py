@@ -7,12 +7,13 @@ what is found here among one's own is of the same user, and what is not found is
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
 import psutil
 
-from agent.host.peers import Address, Peer, plain
+from agent.host.peers import Address, Listener, Peer, plain
 
 assert sys.platform != "linux"
 
@@ -39,6 +40,21 @@ def peer(client: Address, server: Address) -> Peer | None:
         ):
             return Peer(same_user=True, find_program=partial(_program, process))
     return None
+
+
+def listeners(ports: Collection[int]) -> dict[int, Listener]:
+    """Return who listens on which of these ports; of one's own programs alone."""
+    found: dict[int, Listener] = {}
+    for process in psutil.process_iter():
+        try:
+            connections = process.net_connections("tcp")
+        except psutil.Error:  # it ended, or is closed to us
+            continue
+        for one in connections:
+            if one.status == psutil.CONN_LISTEN and one.laddr[1] in ports:
+                everywhere = plain(one.laddr)[0] not in ("127.0.0.1", "::1")
+                found[one.laddr[1]] = Listener(everywhere, _program(process))
+    return found
 
 
 def _program(process: psutil.Process) -> str | None:

@@ -62,6 +62,18 @@ class Peer:
         return None if name.lower().removesuffix(".exe") in _BROWSERS else name
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Who listens on a port.
+
+    `everywhere` tells that other computers reach it, as far as no firewall is in the
+    way; `program` is None where the system does not tell.
+    """
+
+    everywhere: bool
+    program: str | None = None
+
+
 def plain(address: Address) -> Address:
     """Return an address with an IPv4-mapped IPv6 one as what it stands for."""
     host, port = address

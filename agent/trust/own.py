@@ -17,14 +17,14 @@ from cardio.display import one_line
 _SECONDS = 10.0
 
 
-def shown(port: int) -> x509.Certificate:
+def shown(port: int, seconds: float = _SECONDS) -> x509.Certificate:
     """Return the certificate that a browser would be shown; OSError, ValueError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent: it is only looked at
     address = ("127.0.0.1", port)
     with (
-        socket.create_connection(address, _SECONDS) as connection,
+        socket.create_connection(address, seconds) as connection,
         context.wrap_socket(connection, server_hostname="localhost") as tunnel,
     ):
         return x509.load_der_x509_certificate(tunnel.getpeercert(True) or b"")

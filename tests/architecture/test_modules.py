@@ -117,11 +117,15 @@ _MAY_ASK_THE_SYSTEM = {
     "agent.host",
     "agent.host._peers_linux",
     "agent.host._peers_psutil",
+    "agent.host._machine_linux",
+    "agent.host._machine_macos",
+    "agent.host._machine_windows",
     "agent.host._notices_linux",
     "agent.host._posix",
     "agent.host._session_linux",
     "agent.host._windows",
     "agent.host.autostart",
+    "agent.host.machine",
     "agent.host.notices",
     "agent.host.session",
     "agent.trust.stores",  # where browsers keep whom they trust
@@ -188,9 +192,10 @@ def test_every_module_of_the_agent_has_its_layer() -> None:
         for contract in project["tool"]["importlinter"]["contracts"]
         if contract["name"].startswith("the agent's inside")
     )
-    rims = {"certs", "cli", "commands", "connections", "demo", "door", "host",
-            "instance", "openapi", "panel", "pdf", "peers", "relyingparty", "server",
-            "service", "sockets", "testing", "tls", "trust", "ui"}  # fmt: skip
+    rims = {"certs", "cli", "commands", "connections", "demo", "doctor", "door",
+            "host", "instance", "openapi", "panel", "pdf", "peers", "relyingparty",
+            "server", "service", "sockets", "testing", "tls", "trust",
+            "ui"}  # fmt: skip
     there = {path.stem for path in (ROOT / "agent").glob("[!_]*.py")}
     there |= {path.parent.name for path in (ROOT / "agent").glob("*/__init__.py")}
     assert inside | rims == there

@@ -1,0 +1,133 @@
+"""Looks at everything, each thing for itself: what fails tells of its line alone."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import agent
+from agent.doctor import browsers, endpoint, readers
+from agent.doctor.findings import Finding, Phrase, failed, found, in_order
+from agent.host import machine
+from agent.policyfile import PolicyFile
+from agent.trust.nss import NssStore
+from agent.trust.store import Store
+from agent.ui.probe import why_no_windows
+from cardio.card import CardSource
+from cardio.pkcs11_places import installed
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is looked at.
+
+    `folder` is the agent's data folder, `stores` are those of the person's browsers,
+    `source` makes the readers, `now` is the time that this computer shows.
+    """
+
+    folder: Path
+    home: Path
+    stores: list[Store]
+    source: Callable[[], CardSource]
+    now: datetime.datetime
+    seconds: float = readers.SECONDS
+
+
+def examine(place: Place) -> list[Finding]:
+    """Return all findings, in the page's order."""
+    port = endpoint.port_of(place.folder)
+    firefox = [
+        Path(store.path)
+        for store in place.stores
+        if isinstance(store, NssStore) and store.name.startswith("firefox")
+    ]
+    looks: dict[str, Callable[[], Iterable[Finding]]] = {
+        "version": lambda: [_version()],
+        "agent": lambda: endpoint.agent(place.folder),
+        "port": lambda: endpoint.ports(port),
+        "certificate": lambda: [endpoint.certificate(place.folder, place.now)],
+        "connection": lambda: (
+            [] if port is None else [endpoint.connection(place.folder, port)]
+        ),
+        "trust": lambda: endpoint.trust(place.folder, place.stores),
+        "permission": lambda: browsers.permissions(place.home, firefox),
+        "browser-policy": browsers.policies,
+        "proxy": lambda: browsers.proxy(firefox),
+        "policy": lambda: [_policy()],
+        "clock": lambda: [_clock(place.folder, place.now)],
+        "windows": lambda: [_windows()],
+        "service": lambda: readers.look(place.source, place.now, place.seconds),
+        "software": lambda: [_software()],
+    }
+    return in_order(one for line, act in looks.items() for one in _each(line, act))
+
+
+def _each(line: str, act: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    try:
+        return list(act())
+    except Exception as error:  # one line less, and the page is still of use
+        return [failed(line, error)]
+
+
+def _version() -> Finding:
+    return found(
+        "version",
+        version=agent.__version__,
+        python=platform.python_version(),
+        system=machine.system(),
+    )
+
+
+def _policy() -> Finding:
+    file = PolicyFile()
+    if (fault := file.fault()) is not None:
+        where = f" ({fault.pointer})" if fault.pointer else ""
+        reason = Phrase(fault.reason)
+        return found(
+            "policy-malformed",
+            path=file.path,
+            where=where,
+            lineno=fault.line,
+            reason=reason,
+        )
+    return found("policy-good" if file.path.exists() else "policy-none")
+
+
+def _clock(folder: Path, now: datetime.datetime) -> Finding:
+    """Tell whether the clock shows a time before something that has happened.
+
+    What is compared: the files of this program and of its data folder. Nothing here
+    knows a clock that is ahead.
+    """
+    package = Path(agent.__file__)
+    files = [package, *(folder.glob("*") if folder.is_dir() else ())]
+    latest = max(file.lstat().st_mtime for file in files)
+    if now.timestamp() < latest - _TOLERANCE_SECONDS:
+        return found("clock-behind", date=now.date().isoformat())
+    return found("clock-good")
+
+
+#: Clocks that are set by themselves jump by less.
+_TOLERANCE_SECONDS = 300
+
+
+def _windows() -> Finding:
+    reason = why_no_windows()
+    if reason is None:
+        return found("windows-good")
+    values = {"packages": reason.missing}
+    return found("windows-none", why=Phrase(reason.sentence, values))
+
+
+def _software() -> Finding:
+    names = machine.other_software()
+    if any("beid" in path.name.lower() for path in installed()):
+        names.append("eID Middleware")
+    if any("opensc" in path.name.lower() for path in installed()):
+        names.append("OpenSC")
+    if names:
+        return found("software-other", software=", ".join(names))
+    return found("software-none")
