@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import agent
-from agent import preferences
-from agent.commands import Failure, change_pin, say
+from agent import preferences, tls
+from agent.commands import Failure, change_pin, say, trust
 from agent.commands.card import explained, reader_line
 from agent.commands.journal import lines as journal_lines
 from agent.commands.origins import grant_line, policy_lines
@@ -36,11 +36,13 @@ from agent.originstore import OriginsRefused, OriginStore
 from agent.policyfile import PolicyFile
 from agent.service import AgentService
 from agent.texts import LANGUAGES, text
+from agent.trust.record import RecordBusy
+from agent.trust.work import Row
 from agent.ui import Cancelled, Outcome, PinChange, Unavailable, UserInterface
 from agent.ui.desktop import DesktopConversation, DesktopInterface
 from agent.ui.pages import Info, MenuPage, Pick
 from agent.ui.traylink import TrayLink
-from agent.ui.traystate import COMMANDS, COUNTER, TrayState, state_of
+from agent.ui.traystate import COMMANDS, COUNTER, UNTRUSTED, TrayState, state_of
 from cardio.card import PinEntry
 
 _log = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ class Menu:
         self._people = 0
         self._counts = 0
         self._icon_only = False
+        self._untrusted = False
         self._open: asyncio.Task[None] | None = None
         #: A PIN is being changed: no page's request closes that question.
         self._asking = False
@@ -113,6 +116,7 @@ class Menu:
             "test": self._test,
             "pin": self._pin,
             "sites": self._sites,
+            "trust": self._trust,
             "journal": self._journal,
             "language": self._language,
             "help": self._help,
@@ -164,7 +168,7 @@ class Menu:
             ),
             self._lang,
             virtual,
-            self._marks(),
+            (*self._marks(), *([UNTRUSTED] if self._untrusted else [])),
             self._said(),
             self._starts(),
         )
@@ -177,6 +181,11 @@ class Menu:
             COUNTER: settings.counter,
         }
         return tuple(mark for mark, there in marks.items() if there)
+
+    def trusted(self, *, everywhere: bool) -> None:
+        """Show whether every browser trusts the agent."""
+        self._untrusted = not everywhere
+        self.link.show(self._state())
 
     def _said(self) -> str:
         """Return the last message in words; at a counter how many were served today."""
@@ -284,6 +293,10 @@ class Menu:
         if state.starts is not None:
             key = "window-menu-starts" if state.starts else "window-menu-starts-not"
             lines.append(text(key, self._lang))
+        try:
+            lines.append(self._trust_said(await self._stores(trust.look)))
+        except Failure as failure:
+            lines.append(failure.sentence(self._lang))
         offered = state.offered
         page = MenuPage(tuple(lines), offered, self._lang, state.virtual, self._marks())
         command = await talk.page(page)
@@ -446,6 +459,41 @@ class Menu:
             return Failure("origins-refused", path=error.path, reason=reason)
         return Failure("cli-data-dir", reason=Located(self._folder or Path(), error))
 
+    async def _trust(self, talk: DesktopConversation) -> None:
+        """Say which browsers trust the agent; repair as `trust install` does."""
+        rows = await self._stores(trust.look)
+        while not _trusted(rows):
+            lines, repair = self._trust_lines(rows), ("window-trust-repair",)
+            await talk.page(self._info("tray-menu-trust", *lines, actions=repair))
+            rows = await self._stores(trust.repair)
+        restart = text("trust-restart", self._lang)
+        await self._say(talk, "trust", *self._trust_lines(rows), restart)
+
+    def _trust_lines(self, rows: list[Row]) -> list[str]:
+        said = [trust.sentence(row, self._lang) for row in rows]
+        return [self._trust_said(rows), *said]
+
+    async def _stores(self, work: Callable[[Path], list[Row]]) -> list[Row]:
+        """Look or repair, in a thread; nothing where nothing is kept. Failure."""
+        if self._folder is None:
+            return []
+        try:
+            rows = await asyncio.to_thread(work, self._folder)
+        except tls.DataDirUnusable as error:
+            raise Failure("cli-data-dir", reason=error) from None
+        except OSError as error:
+            raise self._unusable(error) from None
+        except RecordBusy:
+            raise Failure("cli-trust-busy") from None
+        self.trusted(everywhere=_trusted(rows))
+        return rows
+
+    def _trust_said(self, rows: list[Row]) -> str:
+        how = "none"
+        if rows:
+            how = "yes" if _trusted(rows) else "no"
+        return text(f"window-trust-{how}", self._lang)
+
     async def _journal(self, talk: DesktopConversation) -> None:
         try:
             contents = await asyncio.to_thread(Journal(self._folder).read)
@@ -511,6 +559,10 @@ class Menu:
             text("window-about-licence", self._lang),
             text("window-about-who", self._lang),
         )
+
+
+def _trusted(rows: list[Row]) -> bool:
+    return all(row.trusted for row in rows)
 
 
 def start_command() -> tuple[list[str], Path]:

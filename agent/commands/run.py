@@ -125,14 +125,15 @@ async def _run(
     stop = stop_on_signals()
     known = KnownOnDisk(data_dir(options.data_dir) / "certificates")
     context = files.context()
+    menus: list[Menu] = []
     keeper = Keeper(
         data_dir(options.data_dir),
         stores.here(SystemRunner(attended=False)),
         partial(_serve_soon, loop, context),
         say,
         options.lang,
+        partial(_doubt, loop, menus),
     )
-    menus: list[Menu] = []
     beside = with_tray(ui, stop.set, folder, menus.append)
     async with endpoint(
         source, ui, settings, context, options.port, known, beside
@@ -157,6 +158,12 @@ def _show(loop: asyncio.AbstractEventLoop, lang: str, menus: list[Menu]) -> None
     say(text("cli-here", lang))
     for menu in menus:
         loop.call_soon_threadsafe(menu.do, "menu")
+
+
+def _doubt(loop: asyncio.AbstractEventLoop, menus: list[Menu]) -> None:
+    """Show in the tray, from another thread, that a browser does not trust us."""
+    for menu in menus:
+        loop.call_soon_threadsafe(partial(menu.trusted, everywhere=False))
 
 
 def _unusable(folder: Path, error: OSError) -> Failure:

@@ -91,13 +91,31 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _install(options: argparse.Namespace) -> int:
-    """Put the CA into every store; the next one too, where it is made already."""
+    """Put the CA into every store."""
     folder = data_dir(options.data_dir)
-    ca = _certificate(folder)
+    rows = _put(folder, _certificate(folder), _here(), lambda: _found(options))
+    _print(rows, options)
+    if not all(row.trusted for row in rows):
+        raise Failure("cli-trust-not-installed")
+    if not options.json:  # Chromium keeps a refusal for as long as it runs
+        answer(text("trust-restart", options.lang))
+    return 0
+
+
+def _put(
+    folder: Path,
+    ca: x509.Certificate,
+    here: stores.Stores,
+    find: Callable[[], Sequence[Store]],
+) -> list[Row]:
+    """Put the CA into stores; the next one too, where it is made already.
+
+    OSError, RecordBusy.
+    """
     following = tls.following(folder)
-    record, here = Record(folder), _here()
+    record = Record(folder)
     with record.alone():
-        found = _found(options)
+        found = find()
         rows = work.install(found, ca, record)
         keep = {ca}
         if following is not None:
@@ -106,12 +124,7 @@ def _install(options: argparse.Namespace) -> int:
             pairs = zip(rows, more, strict=True)
             rows = [one if not one.trusted else other for one, other in pairs]
         renewal.forget(keep, here.named, record)
-    _print(rows, options)
-    if not all(row.trusted for row in rows):
-        raise Failure("cli-trust-not-installed")
-    if not options.json:  # Chromium keeps a refusal for as long as it runs
-        answer(text("trust-restart", options.lang))
-    return 0
+    return rows
 
 
 def _remove(options: argparse.Namespace) -> int:
@@ -149,11 +162,49 @@ def _copies(ca: x509.Certificate, here: stores.Stores, record: Record) -> list[R
     return [row for row in taken if row.trusted is not False]
 
 
+# --- for a running agent's own window -------------------------------------------------
+
+
+def look(folder: Path) -> list[Row]:
+    """Return what the user's stores think of the agent; none without a certificate.
+
+    OSError, DataDirUnusable. Nothing asks for a password.
+    """
+    files = tls.load(folder)
+    if files is None:
+        return []
+    found = _unattended().of_user()
+    return [*work.status(found, files.ca_certificate()), *_on_port(folder)]
+
+
+def repair(folder: Path) -> list[Row]:
+    """Put the CA into the user's stores, and return what `look` does, with reasons.
+
+    OSError, DataDirUnusable, RecordBusy.
+    """
+    files = tls.load(folder)
+    if files is None:
+        return []
+    here = _unattended()
+    rows = _put(folder, files.ca_certificate(), here, here.of_user)
+    return [*rows, *_on_port(folder)]
+
+
+def sentence(row: Row, lang: str) -> str:
+    """Return what is true of a store, in words."""
+    name = text(f"store-{row.name}", lang)
+    return f"{name} ({one_line(row.path)}): {_detail(row, lang)}"
+
+
 # --- what they share -----------------------------------------------------------------
 
 
 def _here() -> stores.Stores:
     return stores.here(SystemRunner(attended=True))
+
+
+def _unattended() -> stores.Stores:
+    return stores.here(SystemRunner(attended=False))
 
 
 def _found(options: argparse.Namespace) -> Sequence[Store]:
@@ -213,23 +264,23 @@ def _in_use(folder: Path) -> tls.Files:
 
 def _print(rows: Sequence[Row], options: argparse.Namespace) -> None:
     """Print each store, in words or for programs."""
-    details = [
-        one_line(text(row.key, options.lang, **row.values)).strip() for row in rows
-    ]
     if options.json:
         listed = [
             {
                 "name": row.name,
                 "path": row.path,
                 "trusted": row.trusted,
-                "detail": detail,
+                "detail": _detail(row, options.lang),
             }
-            for row, detail in zip(rows, details, strict=True)
+            for row in rows
         ]
         answer(json.dumps({"stores": listed}, ensure_ascii=False))
         return
-    for row, detail in zip(rows, details, strict=True):
-        name = text(f"store-{row.name}", options.lang)
-        answer(f"{name} ({one_line(row.path)}): {detail}")
+    for row in rows:
+        answer(sentence(row, options.lang))
     if not rows:
         answer(text("trust-none", options.lang))
+
+
+def _detail(row: Row, lang: str) -> str:
+    return one_line(text(row.key, lang, **row.values)).strip()

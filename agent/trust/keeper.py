@@ -38,12 +38,15 @@ class Keeper:
         serve: Serve,
         tell: Callable[[str], None],
         lang: str,
+        doubted: Callable[[], None] = lambda: None,
     ) -> None:
+        """`tell` is given sentences; `doubted` called where a store does not trust."""
         self._data_dir = data_dir
         self._stores = stores
         self._serve = serve
         self._tell = tell
         self._lang = lang
+        self._doubted = doubted
         self._record = Record(data_dir)
         self._renewed = -_RENEW_SECONDS
         self._stopped = threading.Event()
@@ -118,6 +121,7 @@ class Keeper:
         never = unknown and not self._record.places()
         if never or any(row.trusted is False for row in rows):
             self._say("trust-offer")
+            self._doubted()
 
     def _say(self, key: str, **values: object) -> None:
         self._tell(text(key, self._lang, **values))

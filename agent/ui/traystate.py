@@ -22,15 +22,18 @@ class State(enum.Enum):
     PROBLEM = "problem"
 
 
-#: The commands of the menu, in its order; each has a text, `tray-menu-…`.
 #: The mark of a counter.
 COUNTER = "tray-counter"
+#: The mark of an agent that not every browser trusts.
+UNTRUSTED = "tray-untrusted"
+#: The commands of the menu, in its order; each has a text, `tray-menu-…`.
 COMMANDS = (
     "next",
     "readers",
     "test",
     "pin",
     "sites",
+    "trust",
     "journal",
     "language",
     "start",
@@ -66,7 +69,7 @@ class TrayState:
 
     `marks` are keys of the catalogues that say what is special about this run, `last`
     the last message in words, `starts` whether the agent starts with the computer:
-    None where that is not offered.
+    None where the agent is not there to stay, as in the demo.
     """
 
     state: State
@@ -79,7 +82,7 @@ class TrayState:
     @property
     def offered(self) -> tuple[str, ...]:
         """The commands of the menu: "next" at a counter alone."""
-        absent = {"start"} if self.starts is None else set()
+        absent = {"start", "trust"} if self.starts is None else set()
         absent |= set() if COUNTER in self.marks else {"next"}
         return tuple(name for name in COMMANDS if name not in absent)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from agent import preferences
+from agent import preferences, tls
 from agent.cli import parser
 from agent.commands.menu import Menu, start_command
 from agent.host import _autostart_linux, _autostart_macos, _autostart_windows, autostart
@@ -238,6 +239,56 @@ async def test_the_oldest_lines_of_a_journal_have_no_older_ones(
         rest = await stage.next()
         assert len(rest.lines) == 2
         assert rest.actions == ("window-newer",)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a Firefox profile; certutil is Debian's."""
+    if shutil.which("certutil") is None:
+        pytest.skip("libnss3-tools is not installed")
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    root = tmp_path / ".mozilla/firefox"
+    (root / "own").mkdir(parents=True)
+    (root / "profiles.ini").write_text("[Profile0]\nName=x\nIsRelative=1\nPath=own\n")
+    return tmp_path
+
+
+async def test_browsers_that_do_not_trust_the_agent_are_named_and_repaired(
+    home: Path,
+) -> None:
+    """The tray says it meanwhile, and the menu, which a second start shows."""
+    folder = home / "data"
+    tls.load_or_create(folder)
+    async with staged(folder, "adult") as stage:
+        menu = await stage.page("menu")
+        assert text("window-trust-no", "en") in menu.lines
+        assert text("tray-untrusted", "en") in stage.shown[-1].lines()
+        page = await stage.page("trust", "window-trust-repair")
+        assert page.actions == ("window-trust-repair",)
+        assert any("Firefox" in line for line in page.lines)
+        page = await stage.next()
+        assert page.actions == ()
+        assert page.lines[0] == text("window-trust-yes", "en")
+        assert text("trust-restart", "en") in page.lines
+        assert stage.shown[-1].marks == ()
+        menu = await stage.page("menu")
+        assert text("window-trust-yes", "en") in menu.lines
+
+
+async def test_a_store_that_cannot_be_changed_says_why(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And may be tried again."""
+    folder = home / "data"
+    tls.load_or_create(folder)
+    monkeypatch.setenv("PATH", "")
+    async with staged(folder, "adult") as stage:
+        await stage.page("trust", "window-trust-repair")
+        page = await stage.next()
+        assert any("libnss3-tools" in line for line in page.lines)
+        assert page.actions == ("window-trust-repair",)
 
 
 async def test_a_language_is_kept_and_counts_at_once(
