@@ -83,8 +83,10 @@ NPM_FOLDER = ROOT / "tests" / "e2e"
 
 MYPY_PLATFORMS = ("linux", "win32", "darwin")
 
-#: One worker a core, up to four; what shares an `xdist_group` runs in one of them.
-SIDE_BY_SIDE = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup")
+#: Three workers for two cores, up to six: half of a test's time is waiting for cards,
+#: windows and browsers. What shares an `xdist_group` runs in one of them.
+WORKERS = min(6, (os.cpu_count() or 1) * 3 // 2)
+SIDE_BY_SIDE = ("-n", str(WORKERS), "--dist", "loadgroup")
 
 
 class SetupError(Exception):

@@ -51,16 +51,16 @@ class Target:
         `once`: what comes first, from an agent that keeps the connection.
         """
         with self.connect() as connection:
-            connection.sendall(request.replace(b"{port}", str(self.port).encode()))
             connection.settimeout(SECONDS)
             received = b""
             try:
+                connection.sendall(request.replace(b"{port}", str(self.port).encode()))
                 while piece := connection.recv(65536):
                     received += piece
                     if once:
                         break
-            except (TimeoutError, ConnectionResetError):
-                pass
+            except (TimeoutError, ConnectionError, ssl.SSLEOFError):
+                pass  # sent away, perhaps before all was heard
             return received
 
     def ask(self, **changes: str | None) -> tuple[int, dict[str, Any], bytes]:

@@ -73,6 +73,7 @@ async def test_the_clerks_login_never_touches_the_citizens_card() -> None:
     async with running("adult", "one-try", settings=NAMED) as agent:
         assert (await agent.identity("address")).status == 200
         clerk = (await _ids(agent))["clerk"]
+        await asyncio.gather(*agent.service._ahead._tasks)  # of the citizen's, by then
         before, asked = len(agent.cards[0].exchanges), len(agent.person.questions)
         assert (await agent.login(reader=clerk)).status == 200
         assert len(agent.cards[0].exchanges) == before

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.pcscd
+@pytest.mark.sweep
 @pytest.mark.skipif(shutil.which("opensc-explorer") is None, reason="no opensc")
 def test_the_benchmark_runs(pcscd: Pcscd) -> None:
     """Both clients are counted on both applets, and the agent is measured."""
@@ -25,7 +26,7 @@ def test_the_benchmark_runs(pcscd: Pcscd) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=300,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("ours / OpenSC") == 3
