@@ -33,8 +33,11 @@ _WHITE = b" \t\r\n\f\0"
 _REACHING = ("/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/GoToE")
 #: Streams whose content, or another one, comes from a file (7.3.8, 8.10.4, 14.11.7).
 _ELSEWHERE = ("/F", "/Ref", "/OPI")
-#: Annotations that show what no page shows, or run code of their own (13.6, 13.7).
-_PLAYING = ("/RichMedia", "/3D")
+#: Annotations that play what no page shows, or run code of their own (12.5.6.16 to 18,
+#: 13.6, 13.7).
+_PLAYING = ("/RichMedia", "/3D", "/Movie", "/Sound", "/Screen")
+#: What fonts are called whose own type is left out, as readers allow.
+_FONTS = ("/Type1", "/MMType1", "/TrueType", "/CIDFontType0", "/CIDFontType2")
 _STANDARD_14 = ("/Courier", "/Helvetica", "/Times", "/Symbol", "/ZapfDingbats")
 
 
@@ -45,6 +48,8 @@ def inspect(pdf: bytes) -> Inspection:
         reader = PdfFileReader(io.BytesIO(pdf), strict=True)
         if reader.encrypted or "/Encrypt" in reader.trailer_view:
             raise DocumentRefused("encrypted")
+        if reader.xrefs.hybrid_xrefs_present:  # two documents in one
+            raise DocumentRefused("damaged")
         return _Look(reader).inspection(pdf)
     except DocumentRefused:
         raise
@@ -123,19 +128,21 @@ class _Look:
             raise DocumentRefused("xfa")
         if "/AA" in found or action in _REACHING:
             raise DocumentRefused("actions")
-        if isinstance(found, generic.StreamObject) and any(
-            key in found for key in _ELSEWHERE
-        ):
-            raise DocumentRefused("external")
+        if isinstance(found, generic.StreamObject):
+            if any(key in found for key in _ELSEWHERE):
+                raise DocumentRefused("external")
+            filters = _get(found, "/Filter") or ()
+            if "/Crypt" in ([filters] if isinstance(filters, str) else list(filters)):
+                raise DocumentRefused("encrypted")
         if subtype in _PLAYING:
             raise DocumentRefused("actions")
-        if kind == "/Font":
+        if kind == "/Font" or subtype in _FONTS:
             self._check_font(found)
-        if kind == "/OCG":
+        if kind in ("/OCG", "/OCMD") or "/OC" in found:
             self._notices.add("layers")
-        if kind == "/EmbeddedFile" or subtype == "/FileAttachment":
+        if "/EF" in found or kind == "/EmbeddedFile" or subtype == "/FileAttachment":
             self._notices.add("attachments")
-        if "/FT" in found and _get(found, "/FT") != "/Sig" and "/V" in found:
+        if "/V" in found and _field_type(found) not in (None, "/Sig"):
             self._notices.add("form-values")
 
     def _check_font(self, font: generic.DictionaryObject) -> None:
@@ -265,6 +272,18 @@ def shown_part(page: Any) -> tuple[float, float, float, float, int]:
     low, high = sorted((low, high))
     left, right = sorted((left, right))
     return left, low, right, high, turned % 360
+
+
+def _field_type(field: generic.DictionaryObject) -> Any:
+    """Return what kind of field this is, be it by what stands above it."""
+    here: Any = field
+    for _ in range(_MAX_DEPTH):
+        if not isinstance(here, generic.DictionaryObject):
+            break
+        if "/FT" in here:
+            return _get(here, "/FT")
+        here = _get(here, "/Parent")
+    return None
 
 
 def _get(here: Any, key: str) -> Any:

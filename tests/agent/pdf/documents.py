@@ -5,9 +5,22 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+from asn1crypto import keys, x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
+from pyhanko.sign.fields import MDPPerm
+from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from cardio.files import EF, Key
+from cardio.virtual.profile import load_profile
 
 Dictionary = generic.DictionaryObject
 
@@ -32,9 +45,10 @@ def document(
     pages: int = 2,
     font: Dictionary | None = None,
     title: str = "Verklaring",
+    stream_xrefs: bool = True,
 ) -> bytes:
     """Return a document; `change` may spoil it, given the writer and the first page."""
-    writer = PdfFileWriter()
+    writer = PdfFileWriter(stream_xrefs=stream_xrefs)
     used = writer.add_object(
         font or dictionary(Type="/Font", Subtype="/Type1", BaseFont="/Helvetica")
     )
@@ -129,3 +143,21 @@ def encrypted() -> bytes:
     written = io.BytesIO()
     writer.write(written)
     return written.getvalue()
+
+
+def certified(permissions: MDPPerm) -> bytes:
+    """Return a document whose first signer said what may change."""
+    profile = load_profile("adult")
+    key = profile.keys[Key.NON_REPUDIATION].private_bytes(
+        Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+    )
+    signer = SimpleSigner(
+        signing_cert=x509.Certificate.load(profile.files[EF.SIGNATURE]),
+        signing_key=keys.PrivateKeyInfo.load(key),
+        cert_registry=SimpleCertificateStore(),
+    )
+    metadata = PdfSignatureMetadata(
+        field_name="first", certify=True, docmdp_permissions=permissions
+    )
+    writer = IncrementalPdfFileWriter(io.BytesIO(document()))
+    return bytes(sign_pdf(writer, metadata, signer).getvalue())

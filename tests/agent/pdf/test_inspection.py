@@ -6,42 +6,21 @@ import hashlib
 import io
 
 import pytest
-from asn1crypto import keys, x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import MDPPerm
-from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
-from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from agent.pdf.document import MAX_BYTES, DocumentRefused
+from agent.pdf.document import MAX_BYTES, NOTICES, REASONS, DocumentRefused
 from agent.pdf.inspection import inspect
 from agent.pdf.pages import draw
-from cardio.files import EF, Key
-from cardio.virtual.profile import load_profile
 from tests.agent.pdf.documents import (
-    annotation,
-    counted,
+    certified,
     dictionary,
     document,
-    encrypted,
-    endless_pages,
-    external_stream,
-    from_elsewhere,
     in_page,
-    in_root,
-    script,
 )
-
-
-def _named(value: bytes | str) -> str:
-    """Return what a case is called: documents are never the same twice."""
-    return "pdf" if isinstance(value, bytes) else value
+from tests.agent.pdf.make_hazards import FOLDER, HAZARDS
 
 
 def test_a_plain_document_is_described() -> None:
@@ -62,114 +41,54 @@ def test_a_page_that_is_turned_or_cut_is_measured_as_shown() -> None:
     assert inspect(pdf).pages == ((100.0, 200.0),)
 
 
-_OPENS = in_root(OpenAction=dictionary(S="/Launch", F=pdf_string("x")))
-#: A link to a page of the Web that goes on to a script.
-_LONG_WAY = dictionary(S="/URI", Next=generic.ArrayObject([script()]))
-#: The same names, written otherwise (ISO 32000-2, 7.3.5).
-_ESCAPED_NAME = document(
-    annotation(Subtype="/Link", A=dictionary(S="/JavaScriptXX"))
-).replace(b"/JavaScriptXX", b"/J#61vaScript")
-_ESCAPED_KEY = document(
-    annotation(Subtype="/Link", A=dictionary(S="/XX", XJSXXX=pdf_string("1")))
-).replace(b"/XJSXXX", b"/#4a#53")
-_DRAWN_ANEW = dictionary(NeedAppearances=generic.BooleanObject(True))
-_NEXT = in_root(OpenAction=dictionary(S="/GoTo", Next=script()))
+def _files(verdict: str) -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob(f"{verdict}-*.pdf"))
 
 
-@pytest.mark.parametrize(
-    ("pdf", "reason"),
-    [
-        (b"", "no-pdf"),
-        (b"GIF89a" + document(), "no-pdf"),
-        (document() + b"<script>", "damaged"),
-        (document()[:-300] + b"\n%%EOF\n", "damaged"),
-        (b"%PDF-1.7\n%%EOF\n", "damaged"),
-        (b"%PDF-1.7\n" + bytes(MAX_BYTES), "too-large"),
-        (encrypted(), "encrypted"),
-        (document(in_root(OpenAction=script())), "actions"),
-        (document(annotation(Subtype="/Link", A=script())), "javascript"),
-        (document(in_root(Names=dictionary(JavaScript=dictionary()))), "javascript"),
-        (document(in_root(AcroForm=dictionary(XFA=pdf_string("x")))), "xfa"),
-        (document(_OPENS), "actions"),
-        (document(_NEXT), "actions"),
-        (document(in_page(AA=dictionary(O=dictionary(S="/URI")))), "actions"),
-        (document(annotation(Subtype="/Link", A=dictionary(S="/Launch"))), "actions"),
-        (document(external_stream), "external"),
-        (document(from_elsewhere("Ref")), "external"),
-        (document(from_elsewhere("OPI")), "external"),
-        (document(annotation(Subtype="/RichMedia")), "actions"),
-        (document(annotation(Subtype="/3D")), "actions"),
-        (document(counted(1)), "damaged"),
-        (document(counted(3)), "damaged"),
-        (document(endless_pages), "too-complex"),
-        (document(annotation(Subtype="/Link", A=_LONG_WAY)), "javascript"),
-        (_ESCAPED_NAME, "javascript"),
-        (_ESCAPED_KEY, "javascript"),
-    ],
-    ids=_named,
-)
-def test_what_could_deceive_is_refused(pdf: bytes, reason: str) -> None:
+@pytest.mark.parametrize("name", _files("refused"))
+def test_what_could_deceive_is_refused(name: str) -> None:
     """Each with its reason."""
     with pytest.raises(DocumentRefused) as refused:
-        inspect(pdf)
-    assert refused.value.reason == reason
+        inspect((FOLDER / f"{name}.pdf").read_bytes())
+    assert name.startswith(f"refused-{refused.value.reason}-")
 
 
-@pytest.mark.parametrize(
-    ("pdf", "notice"),
-    [
-        (document(in_root(OCProperties=dictionary())), "layers"),
-        (
-            document(in_root(Names=dictionary(EmbeddedFiles=dictionary()))),
-            "attachments",
-        ),
-        (document(annotation(Subtype="/FileAttachment")), "attachments"),
-        (document(in_root(AcroForm=_DRAWN_ANEW)), "form-values"),
-        (
-            document(annotation(Subtype="/Widget", FT="/Tx", V=pdf_string("1000"))),
-            "form-values",
-        ),
-        (
-            document(font=dictionary(Type="/Font", Subtype="/TrueType", BaseFont="/X")),
-            "fonts",
-        ),
-    ],
-    ids=_named,
-)
-def test_what_a_person_should_know_is_named(pdf: bytes, notice: str) -> None:
-    """The document can be signed; the person is told."""
-    assert inspect(pdf).notices == (notice,)
+def test_what_is_too_large_is_refused() -> None:
+    """Without a look into it."""
+    with pytest.raises(DocumentRefused) as refused:
+        inspect(b"%PDF-1.7\n" + bytes(MAX_BYTES))
+    assert refused.value.reason == "too-large"
 
 
-def _certified(permissions: MDPPerm) -> bytes:
-    """Return a document whose first signer said what may change."""
-    profile = load_profile("adult")
-    key = profile.keys[Key.NON_REPUDIATION].private_bytes(
-        Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
-    )
-    signer = SimpleSigner(
-        signing_cert=x509.Certificate.load(profile.files[EF.SIGNATURE]),
-        signing_key=keys.PrivateKeyInfo.load(key),
-        cert_registry=SimpleCertificateStore(),
-    )
-    metadata = PdfSignatureMetadata(
-        field_name="first", certify=True, docmdp_permissions=permissions
-    )
-    writer = IncrementalPdfFileWriter(io.BytesIO(document()))
-    return bytes(sign_pdf(writer, metadata, signer).getvalue())
+@pytest.mark.parametrize("name", _files("named"))
+def test_what_a_person_should_know_is_named(name: str) -> None:
+    """The document can be signed; the person is told, and of nothing else."""
+    notices = inspect((FOLDER / f"{name}.pdf").read_bytes()).notices
+    (notice,) = set(notices) - ({"signatures"} if len(notices) > 1 else set())
+    assert name.startswith(f"named-{notice}-")
+
+
+def test_every_hazard_is_a_file() -> None:
+    """Each that can be made; and each reason and notice has one."""
+    names = _files("refused") + _files("named")
+    assert sorted(HAZARDS) == sorted(names)
+    verdicts = [f"refused-{reason}-" for reason in REASONS if reason != "too-large"]
+    verdicts += [f"named-{notice}-" for notice in NOTICES]
+    for verdict in verdicts:
+        assert any(name.startswith(verdict) for name in names), verdict
 
 
 def test_who_signed_before_may_forbid_another_signature() -> None:
     """Ours would break that one (ISO 32000-2, 12.8.2.2)."""
     with pytest.raises(DocumentRefused) as refused:
-        inspect(_certified(MDPPerm.NO_CHANGES))
+        inspect(certified(MDPPerm.NO_CHANGES))
     assert refused.value.reason == "locked"
-    assert inspect(_certified(MDPPerm.FILL_FORMS)).notices == ("signatures",)
+    assert inspect(certified(MDPPerm.FILL_FORMS)).notices == ("signatures",)
 
 
 def test_a_change_after_a_signature_is_named() -> None:
     """Somebody added something that the earlier signer did not see."""
-    writer = IncrementalPdfFileWriter(io.BytesIO(_certified(MDPPerm.FILL_FORMS)))
+    writer = IncrementalPdfFileWriter(io.BytesIO(certified(MDPPerm.FILL_FORMS)))
     writer.set_info(dictionary(Title=pdf_string("Andere")))
     changed = io.BytesIO()
     writer.write(changed)
