@@ -20,7 +20,7 @@ from pathlib import Path
 
 from agent.commands import Failure, answer, card_source, data_dir, write_new
 from agent.doctor import findings, look
-from agent.doctor.findings import Finding
+from agent.doctor.findings import Finding, State
 from agent.texts import text
 from agent.trust import stores
 from agent.trust.runner import SystemRunner
@@ -45,6 +45,14 @@ def main(options: argparse.Namespace) -> int:
         for line in findings.lines(found, options.lang):
             answer(line)
     return 0 if findings.works(found) else 1
+
+
+def for_a_window(folder: Path, source: CardSource, lang: str) -> list[str]:
+    """Return the page's lines: the verdict, what is not well, then the rest."""
+    found = look.examine(place(folder, lambda: source))
+    found.sort(key=lambda one: one.state is State.OK)
+    *lines, verdict = findings.lines(found, lang)
+    return [verdict, *(" ".join(line.split()) for line in lines)]
 
 
 def place(folder: Path, source: Callable[[], CardSource]) -> look.Place:

@@ -43,6 +43,7 @@ from agent.ui.desktop import DesktopConversation, DesktopInterface
 from agent.ui.pages import Info, MenuPage, Pick
 from agent.ui.traylink import TrayLink
 from agent.ui.traystate import COMMANDS, COUNTER, UNTRUSTED, TrayState, state_of
+from agent.work import Reservation
 from cardio.card import PinEntry
 
 _log = logging.getLogger(__name__)
@@ -315,19 +316,29 @@ class Menu:
         """Do what `card verify` does."""
         name = (await self._card(talk)).state.name
         wait = self._info("window-testing", text("window-working-leave", self._lang))
-        shown = asyncio.ensure_future(talk.page(wait))
-        work = asyncio.ensure_future(self._tested(name))
+        lines = await self._meanwhile(talk, wait, self._tested(name))
+        await self._say(talk, "test", *lines)
+
+    async def _meanwhile(
+        self,
+        talk: DesktopConversation,
+        page: Info,
+        work: Coroutine[Any, Any, list[str]],
+    ) -> list[str]:
+        """Show a page while something is done; Cancelled when it is closed."""
+        shown = asyncio.ensure_future(talk.page(page))
+        working = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({shown, work}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({shown, working}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closed = shown.done()
-            for task in (shown, work):
+            for task in (shown, working):
                 if not task.done():
                     task.cancel()
-            await asyncio.gather(shown, work, return_exceptions=True)
+            await asyncio.gather(shown, working, return_exceptions=True)
         if closed:
             raise Cancelled
-        await self._say(talk, "test", *work.result())
+        return working.result()
 
     async def _tested(self, reader: str) -> list[str]:
         from agent.authenticity import judge  # takes memory
@@ -548,7 +559,25 @@ class Menu:
 
     async def _help(self, talk: DesktopConversation) -> None:
         lines = [text(f"window-help-{part}", self._lang) for part in _HELP]
-        await self._say(talk, "help", *lines)
+        # The demo has no folder, and no browser of the person's knows it.
+        actions = ("window-help-doctor",) if self._folder is not None else ()
+        await talk.page(self._info("tray-menu-help", *lines, actions=actions))
+        wait = self._info("window-help-doctor", text("window-examining", self._lang))
+        page = await self._meanwhile(talk, wait, self._examined())
+        await talk.page(self._info("window-help-doctor", *page))
+
+    async def _examined(self) -> list[str]:
+        """Return what `doctor` says, what is not well first."""
+        folder, source, lang = self._folder, self._service.source, self._lang
+        assert folder is not None
+
+        def work() -> list[str]:
+            from agent.commands import doctor  # takes memory
+
+            return doctor.for_a_window(folder, source, lang)
+
+        # A thread of its own: a card that does not answer keeps no end waiting.
+        return await Reservation(lambda: None).run(work)
 
     async def _about(self, talk: DesktopConversation) -> None:
         version = self._service.settings.version

@@ -316,6 +316,28 @@ async def test_help_and_about_say_it_in_words(tmp_path: Path) -> None:
         assert text("window-help-pin", "en") in helping.lines
 
 
+async def test_help_leads_to_the_page_of_the_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not well comes first, with what to do; then that all was looked at."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    async with staged(tmp_path, "adult") as stage:
+        helping = await stage.page("help", "window-help-doctor")
+        assert helping.actions == ("window-help-doctor",)
+        wait, page = await stage.next(), await stage.next()
+        assert wait.heading == page.heading == "window-help-doctor"
+        assert "Problems found" in page.lines[0]
+        assert page.lines[1].startswith("PROBLEM ")
+        assert page.lines[2].startswith("-> ")
+        assert any(line.startswith("good Card: Belgian") for line in page.lines)
+
+
+async def test_the_demo_has_no_page_of_the_doctor(tmp_path: Path) -> None:
+    """It has no data folder, and its browser is thrown away."""
+    async with staged(None, "adult") as stage:
+        assert (await stage.page("help")).actions == ()
+
+
 async def test_quit_ends_the_agent(tmp_path: Path) -> None:
     """In order, as Ctrl-C does."""
     async with staged(tmp_path, "adult") as stage:
