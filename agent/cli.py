@@ -121,6 +121,12 @@ def _run(command: argparse.ArgumentParser) -> None:
         help="a site that need not be asked about, this run only",
     )
     command.add_argument(
+        "--timestamp-url",
+        metavar="URL",
+        help="the time stamp service for documents that sites have signed, as"
+        " http://host/path (RFC 3161)",
+    )
+    command.add_argument(
         "--developer", action="store_true", help="accept http pages of this machine"
     )
     command.add_argument(

@@ -6,7 +6,15 @@ from typing import Any
 
 from agent import chipproof
 from agent.errors import STATUS
-from agent.protocol import DIGEST_SIZES, MAX_TEXT, PADDING_SCHEMES, PARTS
+from agent.protocol import (
+    DIGEST_SIZES,
+    LEVELS,
+    MAX_DOCUMENTS,
+    MAX_DOCUMENTS_BODY,
+    MAX_TEXT,
+    PADDING_SCHEMES,
+    PARTS,
+)
 
 _NONCE = {"type": "string", "pattern": "^[\\x21-\\x7e]{44,128}$"}
 _LANG = {"type": "string", "pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$"}
@@ -124,6 +132,23 @@ def description(version: str) -> dict[str, Any]:
                     _SIGN_REQUEST,
                 )
             },
+            "/v1/sign-pdf": {
+                "post": _call(
+                    "sign-pdf",
+                    "Have the person review documents, and sign those left in. A body"
+                    f" of at most {MAX_DOCUMENTS_BODY} bytes; not-found where the agent"
+                    " has no part for documents.",
+                    _SIGNED_DOCUMENTS,
+                    (
+                        *_CARD,
+                        *_LOGIN,
+                        "document-refused",
+                        "timestamp-unavailable",
+                        "not-found",
+                    ),
+                    _SIGN_PDF_REQUEST,
+                )
+            },
             "/v1/openapi.json": {
                 "get": _document("openapi", "This document.", "application/json")
             },
@@ -236,6 +261,7 @@ _PROBLEM = _object(
                 "identity",
                 "readers",
                 "sign",
+                "sign-pdf",
                 "signing-certificate",
                 "status",
             ],
@@ -396,9 +422,11 @@ def _hash_of(function: str, size: int) -> dict[str, Any]:
     }
 
 
+_GIVEN_BASE64 = _BASE64 | {"pattern": "^([A-Za-z0-9+/]{4})+$"}
+
 _SIGN_REQUEST = _object(
     {
-        "certificate": _BASE64 | {"pattern": "^([A-Za-z0-9+/]{4})+$"},
+        "certificate": _GIVEN_BASE64,
         "hash": {"type": "string"},
         "hashFunction": {"enum": list(DIGEST_SIZES)},
     },
@@ -414,3 +442,41 @@ _SIGN_REQUEST = _object(
 }
 
 _SIGNATURE = _object({"signature": _BASE64, "signatureAlgorithm": _ALGORITHM})
+
+_SIGN_PDF_REQUEST = _object(
+    {
+        "documents": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_DOCUMENTS,
+            "items": _object({"name": _TEXT, "pdf": _GIVEN_BASE64})
+            | {"additionalProperties": False},
+        }
+    },
+    {
+        "reason": _TEXT,
+        "level": {"enum": list(LEVELS)},
+        "reader": _TEXT,
+        "lang": _LANG,
+    },
+) | {"additionalProperties": False}
+
+_SIGNED_DOCUMENTS = _object(
+    {
+        "documents": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": {"type": "string"},
+                    "outcome": {"enum": ["signed", "struck-out"]},
+                    "sha256": {
+                        "type": "string",
+                        "pattern": "^[0-9a-f]{64}$",
+                        "description": "Of the document that was shown.",
+                    },
+                },
+                {"pdf": _BASE64},
+            ),
+        }
+    }
+)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +29,11 @@ _FLAGS = {
 _LISTS = ("allow", "deny")
 _READERS = {"citizenReader": "citizen_reader", "clerkReader": "clerk_reader"}
 #: The members that are neither flags nor lists.
-_OTHERS = (*_READERS, "citizenScreen", "mode")
+_OTHERS = (*_READERS, "citizenScreen", "mode", "timestampUrl")
 #: Characters of a name of a reader or screen.
 _MAX_NAME = 256
+#: A time stamp service (RFC 3161); its answers are signed, so HTTP will do.
+_SERVICE = re.compile(r"http://[!-.0-~]+(/[!-~]*)?")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Policy:
     count. `ask`: a site without any grant may ask the person. `require_pin_pad`: no
     login or signature but with a PIN that is typed on the reader. `counter`: every
     agent is one of a counter; the readers there by name, the citizens' screen by number
-    from 1 or by name. The others permit what their name says; `closed` refuses
+    from 1 or by name. `timestamp_url`: whom documents that a page has signed are
+    stamped by (RFC 3161). The others permit what their name says; `closed` refuses
     everything (the file cannot be used).
     """
 
@@ -59,6 +63,7 @@ class Policy:
     citizen_reader: str | None = None
     clerk_reader: str | None = None
     citizen_screen: int | str | None = None
+    timestamp_url: str | None = None
     closed: bool = False
 
     def denies(self, origin: str, *, granted: bool) -> bool:
@@ -167,6 +172,10 @@ def _other(name: str, value: object) -> dict[str, Any]:
         if value != "counter":
             raise _Wrong("reason-no-mode", name)
         return {"counter": True}
+    if name == "timestampUrl":
+        if not isinstance(value, str) or not is_service(value):
+            raise _Wrong("reason-no-service", name)
+        return {"timestamp_url": value}
     if name == "citizenScreen" and type(value) is int and value >= 1:
         return {"citizen_screen": value}
     named = isinstance(value, str) and bool(value.strip()) and len(value) <= _MAX_NAME
@@ -174,6 +183,11 @@ def _other(name: str, value: object) -> dict[str, Any]:
         reason = "reason-no-screen" if name == "citizenScreen" else "reason-no-reader"
         raise _Wrong(reason, name)
     return {_READERS.get(name, "citizen_screen"): value}
+
+
+def is_service(url: str) -> bool:
+    """Tell whether this is the address of a service, as http://host/path."""
+    return len(url) <= _MAX_NAME and _SERVICE.fullmatch(url) is not None
 
 
 def _origins(name: str, value: object) -> frozenset[str]:

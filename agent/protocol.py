@@ -21,6 +21,8 @@ MAX_BODY = 64 * 1024
 #: Of POST /v1/sign-pdf, whose documents are base64 in it.
 MAX_DOCUMENTS_BODY = 32 * 1024 * 1024
 MAX_DOCUMENTS = 20
+#: Base64 has no commas; a body with more of them would become more objects than these.
+_MAX_COMMAS = 20_000
 MAX_TEXT = 200
 PARTS = ("identity", "address", "photo")
 
@@ -171,6 +173,8 @@ def parse_sign(body: bytes) -> SignRequest:
 
 def parse_sign_pdf(body: bytes) -> SignPdfRequest:
     """Parse the body of POST /v1/sign-pdf."""
+    if body.count(b",") > _MAX_COMMAS:
+        raise Problem("invalid-request", "the body has too many parts")
     members = _members(body, {"documents", "reason", "level", "reader", "lang"})
     listed = members.get("documents")
     if not isinstance(listed, list) or not listed:

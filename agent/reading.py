@@ -177,7 +177,7 @@ def prepare_login(
     `held` are the certificates when they were read earlier in the card's stay.
     CardChanged when it is not the chosen card. In a transaction.
     """
-    status = _status_of(card, chosen)
+    status = pin_status(card, chosen)
     try:
         certificates = held or read_login(card, chosen, known)
     except LoginFirst:
@@ -191,13 +191,30 @@ def prepare_signature(card: Card, chosen: CardData) -> SignatureReady:
     NoCertificate, LoginFirst; CardChanged when it is not the chosen card. In a
     transaction.
     """
-    status = _status_of(card, chosen)
+    status = pin_status(card, chosen)
     certificate = card.read_certificate(EF.SIGNATURE)
     return SignatureReady(certificate, status, card.pin_entry)
 
 
-def _status_of(card: Card, chosen: CardData) -> PinStatus:
-    """Ask the tries of the chosen card; recognise it again where it does not answer."""
+def read_chain(
+    card: Card, chosen: CardData, holder: bytes, known: KnownCertificates
+) -> tuple[bytes, bytes]:
+    """Return the CA and the root above a holder's certificate, in DER; NoCertificate.
+
+    In a transaction.
+    """
+    ca = issuer(known.of(EF.CA, chosen), holder) or card.read_certificate(EF.CA)
+    root = issuer(known.of(EF.ROOT, chosen), ca) or card.read_certificate(EF.ROOT)
+    known.learn(EF.CA, ca, chosen)
+    known.learn(EF.ROOT, root, chosen)
+    return ca, root
+
+
+def pin_status(card: Card, chosen: CardData) -> PinStatus:
+    """Ask the tries of the chosen card; recognise it again where it does not answer.
+
+    CardChanged when it is not the chosen card. In a transaction.
+    """
     try:
         card.resume(chosen)
         now = card.state()

@@ -6,6 +6,7 @@ that a page can read its own mistakes; what fails at the gate carries none.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import traceback
@@ -48,6 +49,9 @@ _KEEPALIVE_SECONDS = 330.0
 _SERVICE = web.AppKey("service", AgentService)
 _DOOR = web.AppKey("door", Door)
 _PEERS = web.AppKey("peers", Peers)
+_ROOM = web.AppKey("room", asyncio.Semaphore)
+#: Bodies with documents that are taken at a time; each may be in memory twice.
+_LARGE_BODIES = 3
 _ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
 
 #: Calls that may ask the person; the service counts them by themselves.
@@ -56,6 +60,7 @@ _ASKING = (
     "/v1/authenticate",
     "/v1/signing-certificate",
     "/v1/sign",
+    "/v1/sign-pdf",
 )
 #: The methods of each call, for preflights.
 _METHODS = {
@@ -117,6 +122,7 @@ def make_app(service: AgentService, port: int) -> web.Application:
     app[_SERVICE] = service
     app[_DOOR] = Door()
     app[_PEERS] = Peers()
+    app[_ROOM] = asyncio.Semaphore(_LARGE_BODIES)
     app.on_startup.append(_start)
     app.on_shutdown.append(_dismiss)
     app.on_cleanup.append(_close)
@@ -289,11 +295,15 @@ Asked = TypeVar("Asked", bound=_Spoken)
 _Do = Callable[[AgentService, str, Asked, str, FindProgram], Awaitable[object]]
 
 
-def _asking(parse: Callable[[bytes], Asked], do: _Do[Asked]) -> Handler:
+def _asking(
+    parse: Callable[[bytes], Asked],
+    do: _Do[Asked],
+    body: Callable[[web.Request], Awaitable[bytes]] | None = None,
+) -> Handler:
     """Return the handler of a call that may ask the person."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        asked = parse(await _body(request))
+        asked = parse(await (body or _body)(request))
         lang = _language(request, asked.lang)
         with _speaking(lang):
             find_program = partial(_stranger, request)
@@ -307,6 +317,16 @@ def _asking(parse: Callable[[bytes], Asked], do: _Do[Asked]) -> Handler:
 async def _body(request: web.Request) -> bytes:
     with request.app[_DOOR].waiting(request.protocol):
         return await read_body(request)
+
+
+async def _large_body(request: web.Request) -> bytes:
+    """Return a body that may hold documents; `busy` while others bring many."""
+    room = request.app[_ROOM]
+    if room.locked():
+        raise Problem("busy")
+    async with room:
+        large = request.clone(client_max_size=protocol.MAX_DOCUMENTS_BODY)
+        return await _body(large)
 
 
 async def _stranger(request: web.Request) -> str | None:
@@ -340,6 +360,9 @@ def _asking_calls() -> dict[str, Handler]:
             protocol.parse_certificate_request, AgentService.signing_certificate
         ),
         "/v1/sign": _asking(protocol.parse_sign, AgentService.sign),
+        "/v1/sign-pdf": _asking(
+            protocol.parse_sign_pdf, AgentService.sign_pdf, _large_body
+        ),
     }
 
 

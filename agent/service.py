@@ -23,6 +23,7 @@ from agent.choosing import Choosing
 from agent.consent import Grants
 from agent.counter import Desk, Turns, Whose
 from agent.disclosures import Disclosures
+from agent.documents import Documents, available
 from agent.errors import Problem
 from agent.events import Listener, changes
 from agent.inspection import Found
@@ -38,6 +39,7 @@ from agent.protocol import (
     AuthenticateRequest,
     CertificateRequest,
     IdentityRequest,
+    SignPdfRequest,
     SignRequest,
 )
 from agent.questions import Questions
@@ -171,6 +173,9 @@ class AgentService:
             policy.now,
             virtual=source.virtual,
         )
+        self._documents = Documents(
+            self._operations, signing, self._known, policy.now, settings.timestamp_url
+        )
 
     def start(self) -> None:
         """Begin to follow readers and cards; call on the running event loop."""
@@ -284,7 +289,7 @@ class AgentService:
         return body | {
             "origin": "allowed",
             "agent": {"version": self.settings.version},
-            "features": list(FEATURES),
+            "features": [*FEATURES, *(["sign-pdf"] if available() else [])],
             "card": card_state(found),
             "virtual": self._source.virtual
             or any(map(self._readers.is_virtual, found)),
@@ -365,6 +370,16 @@ class AgentService:
     ) -> dict[str, object]:
         """Ask the PIN and sign a digest with the card of this very certificate."""
         return await self._signatures.sign(origin, request, lang, find_program)
+
+    async def sign_pdf(
+        self,
+        origin: str,
+        request: SignPdfRequest,
+        lang: str,
+        find_program: FindProgram = browser,
+    ) -> dict[str, object]:
+        """Have the person review documents, and sign those that they leave in."""
+        return await self._documents.sign(origin, request, lang, find_program)
 
     # --- events ----------------------------------------------------------------------
 

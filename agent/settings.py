@@ -12,7 +12,8 @@ from agent import __version__
 class Settings:
     """Settings of one run.
 
-    `allowed_origins` come from --allow-origin; `documents` serves openapi.json and
+    `allowed_origins` come from --allow-origin, `timestamp_url` is the service for the
+    documents that a page has signed; `documents` serves openapi.json and
     client.js; `test_cards` lets virtual cards alone be used: of any other one neither
     data nor PIN are asked; `counter`: a desk where many people's cards are read, so
     that nothing is remembered of anybody, and the names that the command line has for
@@ -23,6 +24,7 @@ class Settings:
 
     lang: str = "en"
     allowed_origins: frozenset[str] = frozenset()
+    timestamp_url: str | None = None
     developer: bool = False
     demo: bool = False
     test_cards: bool = False

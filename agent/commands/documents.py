@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import datetime
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent.commands import Failure, Usage
+from agent.documents import available
 from agent.texts import shown_date
-
-_PARTS = ("asn1crypto", "pyhanko", "pypdfium2")
 
 
 def need_pdf() -> None:
     """Want the libraries that read and sign documents; Failure."""
-    if any(importlib.util.find_spec(name) is None for name in _PARTS):
+    if not available():
         raise Failure("cli-no-pdf")
 
 

@@ -13,8 +13,8 @@ from agent.journal import CANCELLED, FILE, GIVEN, PERSON, Contents, Journal
 from agent.texts import text
 from agent.words import one_line, origin_line
 
-_CALLS = ("identity", "authenticate", "signing-certificate", "sign")
-_DATA = ("identity", "address", "photo", "certificate", "signature")
+_CALLS = ("identity", "authenticate", "signing-certificate", "sign", "sign-pdf")
+_DATA = ("identity", "address", "photo", "certificate", "signature", "documents")
 
 
 def main(options: argparse.Namespace) -> int:

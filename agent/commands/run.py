@@ -27,7 +27,7 @@ from agent.instance import (
     tell,
 )
 from agent.known import KnownOnDisk
-from agent.policy import Policy
+from agent.policy import Policy, is_service
 from agent.policyfile import PolicyFile
 from agent.settings import Settings
 from agent.texts import text
@@ -46,6 +46,7 @@ def main(options: argparse.Namespace) -> int:
     policy = _want_permitted(options)
     options.counter = options.mode == "counter" or policy.counter
     _want_counter(options)
+    _want_service(options.timestamp_url)
     folder = data_dir(options.data_dir)
     source = card_source(options.card)
     try:
@@ -75,6 +76,12 @@ def _want_permitted(options: argparse.Namespace) -> Policy:
         if used and not permitted:
             raise Failure("cli-forbidden", option=option)
     return policy
+
+
+def _want_service(url: str | None) -> None:
+    """Refuse what is no address of a time stamp service; Usage."""
+    if url is not None and not is_service(url):
+        raise Usage("cli-timestamp-url")
 
 
 def _want_counter(options: argparse.Namespace) -> None:
@@ -114,6 +121,7 @@ async def _run(
     settings = Settings(
         lang=options.lang,
         allowed_origins=frozenset(options.allow_origin),
+        timestamp_url=options.timestamp_url,
         developer=options.developer,
         counter=options.counter,
         citizen_reader=options.citizen_reader,

@@ -78,6 +78,8 @@ async def _child(pdf: bytes) -> AsyncIterator[_Child]:
     """Start a child for a document, and end it after the block."""
     if len(pdf) > MAX_BYTES:
         raise DocumentRefused("too-large")
+    if not pdf.startswith(b"%PDF-"):
+        raise DocumentRefused("no-pdf")
     child = await asyncio.create_subprocess_exec(
         *_COMMAND,
         stdin=subprocess.PIPE,

@@ -476,7 +476,9 @@ def _what(signing: Signing | None, lang: str) -> str:
         return ""
     name = f'"{quoted(signing.name)}"' if signing.name else text("sign-unnamed", lang)
     number = f" ({signing.number}/{signing.count})" if signing.count > 1 else ""
-    seen = f" [{signing.document}]" if signing.document else ""
+    seen = ""
+    if signing.document:
+        seen = f" [{signing.document} {text('file-sign-unseen', lang)}]"
     return f"{name}{seen}{number}"
 
 

@@ -31,7 +31,7 @@ _OUTSIDE = (
 _DOCUMENTS = ("/v1/openapi.json", "/v1/client.js")
 
 #: Members that hold a site's own words.
-_TEXTS = ("purpose", "reader", "documentName")
+_TEXTS = ("purpose", "reader", "documentName", "reason")
 
 _turns = itertools.count()
 
@@ -107,6 +107,7 @@ def what_is_right_is_not_called_wrong(_context: Any, response: Any, case: Any) -
         return
     if response.status_code == 400:
         texts = [case.body.get(name, "") for name in _TEXTS]
+        texts += [each["name"] for each in case.body.get("documents", ())]
         assert any(map(_is_unseen, texts)), response.json().get("detail")
 
 

@@ -106,6 +106,8 @@ VALID = jsonschema_rs.validator_for(SCHEMA)
         ),
         ('{"citizenScreen": 0}', "/citizenScreen", 1, "no-screen"),
         ('{"citizenScreen": true}', "/citizenScreen", 1, "no-screen"),
+        ('{"timestampUrl": "https://x/"}', "/timestampUrl", 1, "no-service"),
+        ('{"timestampUrl": 7}', "/timestampUrl", 1, "no-service"),
         ('{"pinned": NaN}', None, 0, "no-json"),
         ("[" * 100_000, None, 0, "no-json"),
     ],
