@@ -37,6 +37,7 @@ from cardio.virtual.reader import VirtualReaders
 from cardio.virtual.vpcd import DEFAULT_HOST, DEFAULT_PORT
 from tests.agent.calls import PORTAL, ask_identity, ask_login
 from tests.agent.commands import run_on
+from tests.agent.fake_cards import FakeForeignCard
 from tests.agent.program import ROOT, run, started
 from tests.agent.test_test_cards import FakePcscReaders, genuine, marked
 from tests.cardio.expected import expected, expected_address
@@ -200,9 +201,6 @@ def test_card_read_gives_what_the_card_holds(persona: str, tmp_path: Path) -> No
     assert result["identity"] == expected(persona, profile.applet, profile)
     assert result["address"] == expected_address(persona)
     assert result["identity"]["surname"] in run(*arguments).stdout
-    again = run(*arguments, "--photo", str(file))
-    assert again.returncode == 1
-    assert "is there already" in again.stderr
 
 
 def test_a_card_that_is_not_activated_is_told() -> None:
@@ -389,6 +387,23 @@ def test_the_photo_is_read_only_for_somebody(
     assert any(each.command.endswith(path) for each in card.exchanges) is read
 
 
+def test_a_file_that_is_there_is_refused_before_the_card_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody waits for a reading that is then thrown away; the file stays as it was."""
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(b"mine")
+    card = RecordedCard(load_profile("adult"))
+    readers = VirtualReaders()
+    readers.insert(card)
+    options = ("--photo", str(file))
+    assert run_on(BeidCards(readers), monkeypatch, "read", *options) == 1
+    assert capsys.readouterr().err == (
+        f"eid-agent: {file} is there already; choose another file.\n"
+    )
+    assert (card.exchanges, file.read_bytes()) == ([], b"mine")
+
+
 def test_an_unknown_reader_is_a_sentence_in_the_language() -> None:
     """--reader that fits none: exit code 1, said in Dutch."""
     result = run("card", "read", "--card", "virtual", "--reader", "zzz", "--lang", "nl")
@@ -397,29 +412,23 @@ def test_an_unknown_reader_is_a_sentence_in_the_language() -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("action", ["read", "pin-status", "change-pin", "verify"])
 def test_a_card_of_another_kind_is_named_by_its_atr(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    action: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What kind of card it is can be looked up; nothing more is sent to it."""
-    profile = load_profile("adult")
-    card = Foreign(profile)
+    """One sentence, exit code 1; recognition is all that is sent to it."""
+    card = FakeForeignCard()
     readers = VirtualReaders()
     readers.insert(card)
-    monkeypatch.setattr("agent.commands.card.card_source", lambda _: BeidCards(readers))
-    assert cli.main(["card", "pin-status", "--lang", "en"]) == 1
-    assert profile.atr.hex().upper() in capsys.readouterr().err
-    assert set(card.seen) <= {INS.GET_CARD_DATA, INS.SELECT}
-
-
-class Foreign(VirtualCard):
-    """A card that knows none of our commands."""
-
-    seen: tuple[int, ...] = ()
-
-    def transmit(self, apdu: bytes | bytearray) -> bytes:
-        """Refuse everything."""
-        self.seen += (apdu[1],)
-        return b"\x6d\x00"
+    assert run_on(BeidCards(readers), monkeypatch, action) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (
+        "",
+        "eid-agent: This card cannot be used here (ATR 3B6500002063CB6800)."
+        " Use a valid Belgian identity card.\n",
+    )
+    sent = [exchange.ins for exchange in card.exchanges]
+    assert sent == [INS.GET_CARD_DATA, INS.SELECT]
 
 
 def test_a_damaged_identity_file_is_a_clear_error(tmp_path: Path) -> None:

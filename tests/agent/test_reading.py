@@ -30,13 +30,19 @@ from cardio.virtual.profile import Profile, load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.calls import prepared
 from tests.agent.people import PORTAL, Agent, running
+from tests.bench.counts import (
+    MOST_KNOWN,
+    MOST_LOGIN,
+    MOST_READ,
+    OFFICIAL_LOGIN,
+    OFFICIAL_READ,
+    of_file,
+)
 from tests.rig.transcript import RecordedCard
 
 ALLOWED = Settings(allowed_origins=frozenset({PORTAL}))
 ALL = ("identity", "address", "photo")
 BOTH = ["adult-1.7", "adult"]
-#: Commands of the official module for the same read, and for a login (1.7, 1.8).
-OFFICIAL_READ, OFFICIAL_LOGIN = (44, 47), (20, 24)
 
 
 def _sized(persona: str) -> Profile:
@@ -64,12 +70,7 @@ class Read:
 
     def of(self, ef: EF) -> int:
         """The commands for one file."""
-        selected, count = b"", 0
-        for exchange in self.card.exchanges:
-            if exchange.ins == INS.SELECT:
-                selected = exchange.command[-2:]
-            count += selected == ef.fid.to_bytes(2, "big")
-        return count
+        return len(of_file(self.card.exchanges, ef))
 
 
 @pytest.mark.parametrize("persona", BOTH)
@@ -80,9 +81,9 @@ def test_a_whole_read_takes_at_most_32_commands(persona: str) -> None:
     """
     known = InMemory()
     first = Read(_sized(persona), known)
-    assert first.apdus - first.of(EF.ROOT) <= 32 < min(OFFICIAL_READ)
+    assert first.apdus - first.of(EF.ROOT) <= MOST_READ < min(OFFICIAL_READ.values())
     again = Read(_sized(persona), known)
-    assert again.apdus <= 26
+    assert again.apdus <= MOST_KNOWN
     assert again.of(EF.RRN) == again.of(EF.ROOT) == 0
     assert again.files == first.files
 
@@ -128,7 +129,8 @@ async def test_a_login_of_a_card_already_seen_takes_at_most_10_commands(
             card = agent.cards[0]
             before = len(card.exchanges)
             assert (await agent.login()).status == 200
-            assert len(card.exchanges) - before <= 10 < min(OFFICIAL_LOGIN)
+            needed = len(card.exchanges) - before
+            assert needed <= MOST_LOGIN < min(OFFICIAL_LOGIN.values())
 
 
 async def test_nothing_is_read_ahead_for_a_page_without_grant() -> None:

@@ -6,16 +6,29 @@ both clients are counted by the card.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from cardio.files import EF
 from tests.bench import idle
 from tests.bench.clients import Bench
-from tests.bench.counts import HEAD, Cost, ratio, row
+from tests.bench.counts import (
+    HEAD,
+    MOST_KNOWN,
+    MOST_LOGIN,
+    MOST_READ,
+    OFFICIAL_LOGIN,
+    OFFICIAL_READ,
+    Cost,
+    of_file,
+    ratio,
+    row,
+)
 from tests.bench.program import Agent
 from tests.rig.pcscd import NoPcscd, Pcscd
 
@@ -29,15 +42,15 @@ OTHERS = (
     ("change-pin", "4321\n1234\n1234\n"),  # what follows types the first one
     ("verify", ""),
 )
-#: Commands of the official PKCS#11 module on the same cards, counted once elsewhere.
-OFFICIAL_READ = {"1.7": 44, "1.8": 47}
-OFFICIAL_LOGIN = {"1.7": 20, "1.8": 24}
 _REQUESTS = 50
-_CROWD = 1000
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run everything once; 1 where this machine cannot."""
+    parser = argparse.ArgumentParser("python -m tests.bench", description=__doc__)
+    parser.add_argument("--crowd", type=int, default=1000, help="default: 1000")
+    parser.add_argument("--idle", type=float, default=10.0, help="seconds; default: 10")
+    options = parser.parse_args(arguments)
     try:
         service = Pcscd()
     except NoPcscd as reason:
@@ -51,8 +64,8 @@ def main() -> int:
             ):
                 bench = Bench(service, card, Path(folder))
                 say(f"card: {persona}, applet {card.profile.applet}\n")
-                tables(bench)
-    for line in idle.measured():
+                tables(bench, options.crowd)
+    for line in idle.measured(options.idle):
         say(line)
     return 0
 
@@ -62,7 +75,7 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def tables(bench: Bench) -> None:
+def tables(bench: Bench, crowd: int) -> None:
     """Print both clients' costs and the agent's."""
     applet = bench.card.profile.applet
     say(HEAD)
@@ -73,17 +86,20 @@ def tables(bench: Bench) -> None:
     )
     with Agent(bench.environment, bench.folder) as agent:
         # In this order: what is known of the card grows.
+        before = len(bench.card.exchanges)
         first = request(bench, agent, "/v1/identity", IDENTITY)
         say(row("the same with all proofs, first time: ours", first))
+        root = len(of_file(bench.card.exchanges[before:], EF.ROOT))
+        say(count(f"  without the root: ours, at most {MOST_READ}", first.apdus - root))
         known = best(lambda: request(bench, agent, "/v1/identity", IDENTITY))
-        say(row("  with known certificates: ours", known))
+        say(row(f"  with known certificates: ours, at most {MOST_KNOWN}", known))
         say(official("  without the root: official module", OFFICIAL_READ[applet]))
     with Agent(bench.environment, bench.folder) as agent:
         first = request(bench, agent, "/v1/authenticate", LOGIN, looked=False)
         opensc = best(bench.opensc_login) if applet == "1.7" else None
         compare("one login, card not seen yet", first, opensc)
         seen = best(lambda: request(bench, agent, "/v1/authenticate", LOGIN))
-        say(row("one login, card seen: ours", seen))
+        say(row(f"one login, card seen: ours, at most {MOST_LOGIN}", seen))
         say(official("one login: official module", OFFICIAL_LOGIN[applet]))
         if applet == "1.8":
             proof = request(bench, agent, "/v1/identity", PROOF)
@@ -91,13 +107,18 @@ def tables(bench: Bench) -> None:
         for action, typed in OTHERS:
             say(row(f"card {action}: ours", bench.ours(action, typed)))
         say("")
-        own_costs(bench, agent)
+        own_costs(bench, agent, crowd)
     say("")
+
+
+def count(task: str, apdus: int) -> str:
+    """One line with the number of commands alone."""
+    return f"{task:46}{apdus:7}"
 
 
 def official(task: str, apdus: int) -> str:
     """One line for the official module, which was counted elsewhere."""
-    return f"{task:46}{apdus:7}  (not run here)"
+    return f"{count(task, apdus)}  (not run here)"
 
 
 def best(measure: Callable[[], Cost]) -> Cost:
@@ -139,7 +160,7 @@ def request(
     return Cost.of(bench.card.exchanges[first:], seconds, bench.card.atr)
 
 
-def own_costs(bench: Bench, agent: Agent) -> None:
+def own_costs(bench: Bench, agent: Agent, crowd: int) -> None:
     """Print start, requests without the card's part, memory."""
     say(f"start to `listening`: {agent.start_seconds:.2f} s")
     connection = agent.connection()
@@ -158,15 +179,15 @@ def own_costs(bench: Bench, agent: Agent) -> None:
         say("memory: only root may look into the agent's")
         return
     say(f"memory: {memory['Rss']:.0f} MiB resident, {memory['Pss']:.0f} proportional")
-    with agent.crowd(_CROWD):
+    with agent.crowd(crowd):
         connection = agent.connection()
         agent.call(connection, "/v1/authenticate", LOGIN)
         connection.close()
         grown = agent.memory()["Pss"] / memory["Pss"]
         held = agent.handles() - handles
     say(
-        f"login in a crowd of {_CROWD} connections: done, {held} of them held "
-        f"({held / _CROWD:.2f}), memory x {grown:.2f}"
+        f"login in a crowd of {crowd} connections: done, {held} of them held "
+        f"({held / crowd:.2f}), memory x {grown:.2f}"
     )
 
 
@@ -192,4 +213,4 @@ def without_card(bench: Bench, agent: Agent) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

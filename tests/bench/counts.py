@@ -1,4 +1,4 @@
-"""What a card saw of one client, as numbers; pure."""
+"""What a card saw of one client, as numbers, and what it may be at most; pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cardio.apdu import INS
+from cardio.files import EF
 from cardio.virtual import timing
 from tests.rig.transcript import Exchange
 
@@ -44,11 +46,29 @@ class Cost:
         )
 
 
+def of_file(exchanges: Sequence[Exchange], ef: EF) -> list[Exchange]:
+    """Return the commands for one file: its SELECT, and what follows until the next."""
+    selected, found = b"", []
+    for exchange in exchanges:
+        if exchange.ins == INS.SELECT:
+            selected = exchange.command[-2:]
+        if selected == ef.fid.to_bytes(2, "big"):
+            found.append(exchange)
+    return found
+
+
 def _real(exchange: Exchange, atr: bytes) -> float:
     """Seconds of a real card; of a command with a PIN the record has the head only."""
     command = exchange.command.ljust(exchange.size, b"\0")
     return timing.seconds(atr, command, exchange.answer)
 
+
+#: Commands that we may need at most: identity, address, photo, both signatures and RRN
+#: certificate; the same with that one known; a login of a card that was looked at.
+MOST_READ, MOST_KNOWN, MOST_LOGIN = 32, 26, 10
+#: Commands of the official PKCS#11 module on the same cards, counted once elsewhere.
+OFFICIAL_READ = {"1.7": 44, "1.8": 47}
+OFFICIAL_LOGIN = {"1.7": 20, "1.8": 24}
 
 HEAD = f"{'':46}{'APDUs':>7}{'sent':>8}{'received':>10}{'host/APDU':>12}"
 HEAD += f"{'real card':>11}{'whole':>9}"

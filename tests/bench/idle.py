@@ -21,7 +21,6 @@ from tests.rig.tray import Screen, missing
 #: What the agent may take (MiB).
 TARGET = 60
 _SETTLE_SECONDS = 3.0
-_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def _field(file: Path, name: str) -> int:
     return int(found[1])
 
 
-def measured() -> Iterator[str]:
+def measured(seconds: float) -> Iterator[str]:
     """Yield a line for the agent and one for its tray, or why there is none."""
     if missing():
         yield f"idle: not measured without {', '.join(missing())}"
@@ -89,9 +88,9 @@ def measured() -> Iterator[str]:
         numbers = {"agent": agent.pid, "its tray": int(tray.stdout.split()[0])}
         try:
             seen = {name: _Process(number) for name, number in numbers.items()}
-            time.sleep(_SECONDS)
+            time.sleep(seconds)
             for name, process in seen.items():
-                yield _line(name, process.idle(_SECONDS))
+                yield _line(name, process.idle(seconds))
         except PermissionError:  # both close themselves to all but root
             yield "idle: only root may look into agent and tray"
 
