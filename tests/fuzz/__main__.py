@@ -1,5 +1,7 @@
 """`python -m tests.fuzz TARGET`: fuzz one target, or run it over files that are named.
 
+`all` divides the time among all targets, one after the other.
+
 Ends with 0 when nothing crashed. A crash ends with another code, prints its traceback
 and leaves the input in a file, for `python -m tests.fuzz TARGET FILE`.
 """
@@ -7,11 +9,12 @@ and leaves the input in a file, for `python -m tests.fuzz TARGET FILE`.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.fuzz.targets import MAX_LENGTH, PLANTED, TARGETS, Target
+from tests.fuzz.targets import MAX_LENGTH, PLANTED, SHORT, TARGETS, Target, divided
 
 _CRASHES = Path(__file__).resolve().parents[2] / "build" / "fuzz"
 #: One input may take so long, and the process so much memory, until that is a crash.
@@ -22,14 +25,16 @@ _MEGABYTES = 1024
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and do it."""
     parser = argparse.ArgumentParser("python -m tests.fuzz", description=__doc__)
-    names = sorted(TARGETS)
+    names = ["all", *sorted(TARGETS)]
     parser.add_argument("target", help=", ".join(names), metavar="TARGET")
     parser.add_argument("files", nargs="*", type=Path, help="run only these inputs")
-    parser.add_argument("--seconds", type=int, default=60, help="default: 60")
+    parser.add_argument("--seconds", type=int, default=SHORT, help=f"default: {SHORT}")
     parser.add_argument("--seed", type=int, default=0, help="0, the default: a new one")
     parser.add_argument("--crashes", type=Path, default=_CRASHES, metavar="DIR")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="grow a corpus there")
     options = parser.parse_args(arguments)
+    if options.target == "all" and not options.files:
+        return fuzz_all(options)
     target = {**TARGETS, PLANTED.name: PLANTED}.get(options.target)
     if target is None:
         parser.error(f"no target {options.target!r}; there are: {', '.join(names)}")
@@ -47,8 +52,26 @@ def replay(target: Target, files: Sequence[Path]) -> int:
     return 0
 
 
-def fuzz(target: Target, options: argparse.Namespace) -> int:
-    """Fuzz until the time is over or something crashes; does not return then."""
+def fuzz_all(options: argparse.Namespace) -> int:
+    """Fuzz each target in a process of its own; 1 when any of them crashed.
+
+    The processes are forked, since what is imported costs each of them seconds.
+    """
+    if not _instrumented(TARGETS.values()):
+        return 1
+    crashed = False
+    for name, seconds in divided(options.seconds).items():
+        options.seconds = seconds
+        print(f"target: {name}", file=sys.stderr, flush=True)  # noqa: T201
+        child = os.fork()
+        if not child:
+            os._exit(fuzz(TARGETS[name], options))
+        crashed |= os.waitpid(child, 0)[1] != 0
+    return int(crashed)
+
+
+def _instrumented(targets: Iterable[Target]) -> bool:
+    """Import targets so that the fuzzer sees their coverage; False without one."""
     try:
         import atheris
     except ImportError:
@@ -57,9 +80,20 @@ def fuzz(target: Target, options: argparse.Namespace) -> int:
             "3.14; installer/bootstrap.py test installs it",
             file=sys.stderr,
         )
-        return 1
+        return False
     with atheris.instrument_imports(include=["agent", "cardio", PLANTED.module]):
-        function = target.function()
+        for target in targets:
+            target.function()
+    return True
+
+
+def fuzz(target: Target, options: argparse.Namespace) -> int:
+    """Fuzz until the time is over or something crashes; does not return then."""
+    if not _instrumented([target]):
+        return 1
+    import atheris
+
+    function = target.function()
     own, more = target.own_mutator(), {}
     if own is not None:
         more["custom_mutator"] = lambda data, size, seed: own(
@@ -74,7 +108,8 @@ def fuzz(target: Target, options: argparse.Namespace) -> int:
 def _flags(target: Target, options: argparse.Namespace) -> list[str]:
     """Return libFuzzer's flags; without a folder the corpus grows in memory."""
     flags = [
-        f"-max_total_time={options.seconds}",
+        # It ends in the second after this one; 0 would be without end.
+        f"-max_total_time={max(1, options.seconds - 1)}",
         f"-max_len={MAX_LENGTH}",
         f"-timeout={_SECONDS_AN_INPUT}",
         f"-rss_limit_mb={_MEGABYTES}",

@@ -16,6 +16,9 @@ from typing import Any
 
 SEEDS = Path(__file__).resolve().parents[2] / "fixtures" / "corpus"
 
+#: Seconds of fuzzing in all, in `test` and in `test --full`.
+SHORT, LONG = 60, 1200
+
 #: Largest input. Nothing that is parsed needs more to take every path.
 MAX_LENGTH = 8192
 
@@ -81,6 +84,19 @@ TARGETS = {
         Target("signed-files", "tests.fuzz.portal", 3),
     )
 }
+
+
+def divided(seconds: int) -> dict[str, int]:
+    """Return how many whole seconds each target has of so many in all."""
+    shares = sum(target.share for target in TARGETS.values())
+    given, before, answer = 0, 0, {}
+    for target in TARGETS.values():
+        given += target.share
+        until = seconds * given // shares
+        answer[target.name] = max(1, until - before)
+        before = until
+    return answer
+
 
 #: A bug on purpose, by which the tests see that the fuzzer finds one.
 PLANTED = Target("planted", "tests.fuzz.planted")

@@ -12,11 +12,9 @@ import pytest
 
 from tests.fuzz import seeds
 from tests.fuzz.live import KINDS
-from tests.fuzz.targets import PLANTED, SEEDS, TARGETS, Target
+from tests.fuzz.targets import LONG, PLANTED, SEEDS, SHORT, TARGETS, Target, divided
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Seconds of fuzzing in all, without and with `--full`.
-SHORT, LONG = 60, 1200
 
 needs_atheris = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,
@@ -25,10 +23,10 @@ needs_atheris = pytest.mark.skipif(
 
 
 def _fuzz(
-    target: Target, seconds: int, seed: int, crashes: Path
+    target: str, seconds: int, seed: int, crashes: Path
 ) -> subprocess.CompletedProcess[str]:
     """Fuzz in a process of its own, since the fuzzer ends its process."""
-    command = [sys.executable, "-m", "tests.fuzz", target.name]
+    command = [sys.executable, "-m", "tests.fuzz", target]
     command += ["--seconds", str(seconds), "--seed", str(seed)]
     return subprocess.run(
         [*command, "--crashes", str(crashes)],
@@ -39,29 +37,38 @@ def _fuzz(
     )
 
 
-def _seconds(target: Target, total: int) -> int:
-    shares = sum(one.share for one in TARGETS.values())
-    return max(1, total * target.share // shares)
+def test_a_short_run_takes_a_minute_in_all_and_a_long_one_longer() -> None:
+    """Divided among the targets, of which each has some."""
+    assert sum(divided(SHORT).values()) == SHORT == 60
+    assert sum(divided(LONG).values()) == LONG > SHORT
+    assert divided(SHORT).keys() == TARGETS.keys()
+    assert min(divided(SHORT).values()) >= 1
 
 
 @pytest.mark.sweep
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 @needs_atheris
-@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_no_input_crashes_a_parser(
-    target: Target, pytestconfig: pytest.Config, tmp_path: Path
-) -> None:
+def test_no_input_crashes_a_parser(pytestconfig: pytest.Config, tmp_path: Path) -> None:
     """Bytes that grow from the corpus: only what is documented is ever raised.
 
     The short form begins with the same seed each time, the long form with a new one.
+    Each target has run for its time, and more than its seeds.
     """
     full = pytestconfig.getoption("--full")
-    seconds = _seconds(target, LONG if full else SHORT)
-    result = _fuzz(target, seconds, 0 if full else 1, tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr[-4000:]
-    executed = re.search(r"number_of_executed_units: ([0-9]+)", result.stderr)
-    assert executed, result.stderr[-4000:]
-    assert int(executed[1]) > len(target.seeds()), "nothing but the seeds was run"
+    seconds = LONG if full else SHORT
+    result = _fuzz("all", seconds, 0 if full else 1, tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr[-20_000:]
+    said = dict(
+        re.findall(r"^target: (\S+)\n(.*?)(?=^target: |\Z)", result.stderr, re.M | re.S)
+    )
+    assert said.keys() == TARGETS.keys()
+    for name, its in divided(seconds).items():
+        done = re.search(r"^Done (\d+) runs in (\d+) second", said[name], re.M)
+        assert done, said[name][-4000:]
+        assert int(done[1]) > len(TARGETS[name].seeds()), (
+            "nothing but the seeds was run"
+        )
+        assert int(done[2]) >= its
 
 
 @pytest.mark.sweep
@@ -71,7 +78,7 @@ def test_the_fuzzer_finds_a_planted_bug(tmp_path: Path) -> None:
 
     The input that it leaves fails again when it is run by itself.
     """
-    result = _fuzz(PLANTED, 60, 1, tmp_path)
+    result = _fuzz(PLANTED.name, SHORT, 1, tmp_path)
     assert result.returncode != 0
     assert "the planted bug" in result.stdout + result.stderr
     (crash,) = tmp_path.iterdir()
