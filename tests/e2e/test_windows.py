@@ -20,11 +20,15 @@ from typing import Any
 
 import pytest
 
+from agent.errors import Problem
+from agent.instance import tell
 from agent.texts import text, tries_left
 from agent.ui import Awaited, frames
 from agent.words import quoted
+from cardio import tlv
 from cardio.apdu import INS
 from cardio.channel import Apdu
+from cardio.files import EF
 from cardio.virtual.profile import load_profile
 from tests.agent.calls import Call
 from tests.agent.hostile import HOSTILE
@@ -110,7 +114,7 @@ class Place:
 
     def go_to(self, name: str) -> None:
         """Press Tab until this has the focus."""
-        for _ in range(10):
+        for _ in range(20):
             nodes = self.desktop.wait(want(has=["focused"]))
             here = next(node for node in nodes if "focused" in node.states)
             if here.name == name:
@@ -145,6 +149,30 @@ class Place:
         self.sees(FIELD)
         self.desktop.type(digits)
         self.press("window-log-in")
+
+    def open_menu(self, command: str, *there: dict[str, Any]) -> None:
+        """Ask for the menu as a second start does, and choose a command."""
+        tell(self.folder, "show")
+        self.sees(heading("window-menu"), *there)
+        self.press(f"tray-menu-{command}")
+
+    def change_pin(self, old: str, new: str) -> None:
+        """Type what a change of the PIN wants, each field left by Return."""
+        fields = ("window-change-old", "window-change-new", "window-change-again")
+        for name, digits in zip(fields, (old, new, new), strict=True):
+            self.sees(want(words(name), "password text", has=["focused"]))
+            self.desktop.type(digits)
+            self.desktop.keys("Return")
+        self.press("window-change-do")
+
+    @contextlib.contextmanager
+    def unaware(self) -> Iterator[None]:
+        """Let the agent stand still meanwhile."""
+        self.agent.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.agent.process.send_signal(signal.SIGCONT)
 
     def closes(self) -> None:
         """Close the window by Escape."""
@@ -196,6 +224,9 @@ def _running(
         for name, value in {**desktop.env, **pcscd.env}.items():
             patch.setenv(name, value)
         patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+        patch.setenv("HOME", str(folder / "home"))
+        for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+            patch.delenv(name, raising=False)
         arguments = ("run", "--ui", "desktop", "--lang", "en")
         with started(*arguments, "--data-dir", str(folder), of=program) as agent:
             patch.undo()
@@ -414,11 +445,20 @@ class ForeignCard(RecordedCard):
 
 #: How to come to each kind of question about a card.
 KINDS: dict[str, Callable[[Place], Call]] = {}
+#: The card that it takes, where that is another one.
+CARDS = {"trying_last": "one-try"}
 
 
 def _kind(function: Callable[[Place], Call]) -> Callable[[Place], Call]:
     KINDS[function.__name__.strip("_")] = function
     return function
+
+
+@_kind
+def _trying_last(place: Place) -> Call:
+    call = place.login()
+    place.sees(heading("window-last-try"), button("window-last-try-yes"))
+    return call
 
 
 @_kind
@@ -454,34 +494,151 @@ def _seeing_values(place: Place) -> Call:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_card_that_is_pulled_ends_the_question(place: Place, kind: str) -> None:
     """The window says why; nothing was tried."""
-    card = RecordedCard(load_profile("adult"))
+    card = RecordedCard(load_profile(CARDS.get(kind, "adult")))
+    tries = card.tries_left
     with place.pcscd.insert(card) as pull:
         call = KINDS[kind](place)
         pull()
         place.sees(heading("window-ended-removed"))
         assert answer(call)[1] == "card-removed"
-        assert (pins(card), card.tries_left) == (0, 3)
+        assert (pins(card), card.tries_left) == (0, tries)
 
 
-@pytest.mark.parametrize("kind", ["typing_pin", "seeing_values"])
+@pytest.mark.parametrize("kind", ["typing_pin", "seeing_values", "trying_last"])
 def test_a_card_that_is_swapped_unseen_ends_the_question(
     place: Place, kind: str
 ) -> None:
     """While the agent stands still another card takes its place, and gets no PIN."""
     with contextlib.ExitStack() as stack:
-        pull = stack.enter_context(place.pcscd.insert(RecordedCard(load_profile())))
+        first = RecordedCard(load_profile(CARDS.get(kind, "adult")))
+        pull = stack.enter_context(place.pcscd.insert(first))
         call = KINDS[kind](place)
-        place.agent.process.send_signal(signal.SIGSTOP)
-        try:
+        with place.unaware():
             pull()
             place.pcscd.wait_for_card(present=False)
             other = stack.enter_context(place.pcscd.card("adult-1.7"))
             if kind == "typing_pin":
                 place.press("window-log-in")
-        finally:
-            place.agent.process.send_signal(signal.SIGCONT)
+            if kind == "trying_last":
+                place.press("window-last-try-yes")
+        assert pins(first) == 0
         assert answer(call)[1] in ("card-removed", "card-changed")
         assert (pins(other), other.tries_left) == (0, 3)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_card_that_is_pulled_at_the_choice_ends_it(
+    place: Place, swapped: bool
+) -> None:
+    """Nor is another one taken for it, which took its place unseen."""
+    one, other = (RecordedCard(load_profile(name)) for name in ("adult", "adult-1.7"))
+    with contextlib.ExitStack() as stack:
+        pull = stack.enter_context(place.pcscd.insert(one))
+        stack.enter_context(place.pcscd.insert(other, slot=1))
+        call = place.login()
+        place.sees(heading("window-choose"))
+        with place.unaware():
+            pull()
+            place.pcscd.wait_for_card(present=False)
+            if swapped:
+                stack.enter_context(place.pcscd.insert(other := _another()))
+                place.desktop.keys("space")
+                place.press("window-continue")
+        assert answer(call)[1] in ("card-removed", "card-changed")
+        assert pins(one) == pins(other) == 0
+
+
+def _another() -> RecordedCard:
+    return RecordedCard(load_profile("foreigner"))
+
+
+def test_a_wrong_card_that_is_swapped_unseen_for_a_good_one_goes_on(
+    place: Place,
+) -> None:
+    """What is awaited is there, whichever way it came."""
+    with contextlib.ExitStack() as stack:
+        wrong = ForeignCard(load_profile("adult"))
+        pull = stack.enter_context(place.pcscd.insert(wrong))
+        call = place.login()
+        place.sees(heading("window-awaited-unsupported-card"))
+        with place.unaware():
+            pull()
+            place.pcscd.wait_for_card(present=False)
+            card = stack.enter_context(place.pcscd.card())
+        place.sees(heading("window-login"))
+        place.desktop.keys("Escape")
+        assert answer(call)[1] == "user-cancelled"
+        assert pins(card) == pins(wrong) == 0
+
+
+#: What a card says of a person, and how it has to be shown.
+SAID = {
+    0x07: ("abc\u202edef <b>bold</b>&amp;", "abc\ufffddef <b>bold</b>&amp;"),
+    0x08: ("a\x1b[2Jb\nsecond\u200bline", "a\ufffd[2Jb\ufffdsecond\ufffdline"),
+    0x0B: ("القدس ירושלים", "القدس ירושלים"),
+    0x0E: ("W" * 190, "W" * 190),
+}
+
+
+def test_hostile_values_of_a_card_are_shown_harmless(place: Place) -> None:
+    """No markup, one line, nothing that hides or turns; the page has the bytes."""
+    adult = load_profile("adult")
+    told = tlv.parse(adult.files[EF.IDENTITY])
+    told |= {tag: value.encode() for tag, (value, _) in SAID.items()}
+    files = {**adult.files, EF.IDENTITY: tlv.encode(told)}
+    with place.pcscd.card(dataclasses.replace(adult, files=files)):
+        call = place.identity()
+        place.press("window-once")
+        place.read_on()
+        names = [node.name for node in place.desktop.nodes()]
+        for _, shown in SAID.values():
+            assert any(name.endswith(f": {shown}") for name in names), names
+        assert not any(set(name) & set("\u202e\u200b\x1b\n") for name in names)
+        place.press("window-send")
+        assert answer(call) == (200, "")
+        assert call.body["identity"]["surname"] == SAID[0x07][0]
+
+
+# --- from the menu --------------------------------------------------------------------
+
+
+def test_the_pin_is_changed_from_the_menu(place: Place) -> None:
+    """Old, new, new again; a wrong old one is told with what is left, tried once."""
+    with place.pcscd.card() as card:
+        for old, left in ((WRONG, 2), (PIN, 3)):
+            place.open_menu("pin")
+            place.change_pin(old, "4321")
+            if old == WRONG:
+                wrong = text("cli-old-pin-wrong", "en", tries=tries_left(2, "en"))
+                place.sees(want(words("window-words", words=wrong), "label"))
+            else:
+                place.sees(want(words("change-done"), "label"))
+            assert card.tries_left == left
+            place.closes()
+        assert card.count(INS.CHANGE_REFERENCE_DATA) == 2
+
+
+def test_a_card_that_is_pulled_while_its_pin_is_changed_keeps_it(place: Place) -> None:
+    """The window says why."""
+    card = RecordedCard(load_profile("adult"))
+    with place.pcscd.insert(card) as pull:
+        place.open_menu("pin")
+        place.sees(want(words("window-change-old"), "password text", has=["focused"]))
+        place.desktop.type(PIN)
+        pull()
+        removed = Problem("card-removed").title("en")
+        place.sees(want(words("window-words", words=removed), "label"))
+        assert card.count(INS.CHANGE_REFERENCE_DATA) == 0
+        place.closes()
+
+
+def test_the_menu_says_who_trusts_the_agent_and_repairs_it(place: Place) -> None:
+    """In a home of the agent's own; a second start shows this menu."""
+    place.open_menu("trust", want(words("window-trust-no"), "label"))
+    place.sees(heading("tray-menu-trust"))
+    place.press("window-trust-repair")
+    place.sees(want(words("window-trust-yes"), "label"))
+    place.closes()
 
 
 # --- the request ends -----------------------------------------------------------------

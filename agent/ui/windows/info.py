@@ -14,7 +14,7 @@ def info(question: Message) -> Page:
     _lines(page)
     page.cancel("window-close")
     for key in question["actions"]:
-        page.choice(key, key)
+        page.allow(key, key)
     return page
 
 
