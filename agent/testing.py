@@ -34,9 +34,11 @@ from agent.ui import (
     Cancelled,
     Choice,
     Consent,
+    Draw,
     Login,
     Outcome,
     Permission,
+    Review,
 )
 from cardio.beid.source import BeidCards
 from cardio.card import PinEntry
@@ -53,7 +55,7 @@ __all__ = ["AgentUnderTest", "Question", "ScriptedPerson", "eid_agent", "run_age
 
 T = TypeVar("T")
 #: What a person is asked; a `Login` with `signing` set is a signature's.
-Question = Consent | Login | Choice
+Question = Consent | Login | Choice | Review
 
 #: Seconds for what is a matter of milliseconds.
 _PATIENCE = 30.0
@@ -74,8 +76,9 @@ class ScriptedPerson(AskedAtOnce):
     """Agrees to every question and types 1234, but for what a test says before.
 
     Each of `consents`, `refuses`, `closes`, `pulls_card` and `thinks` is about one
-    question, in the order of the calls; each PIN of `types` about one PIN. They may be
-    called from any thread. `questions` and `outcomes` hold what was asked and told.
+    question, in the order of the calls; each PIN of `types` about one PIN, and
+    `strikes_out` about one list of documents. They may be called from any thread.
+    `questions` and `outcomes` hold what was asked and told.
     """
 
     #: As in a terminal: nothing can show that an "always" is used, so there is none.
@@ -87,6 +90,7 @@ class ScriptedPerson(AskedAtOnce):
         self._readers = readers
         self._moves: deque[_Move] = deque()
         self._pins: deque[str] = deque()
+        self._struck: deque[frozenset[int]] = deque()
         self._news = threading.Condition()
 
     # --- the script ------------------------------------------------------------------
@@ -96,7 +100,10 @@ class ScriptedPerson(AskedAtOnce):
         self._moves.append(_Move.AGREE)
 
     def refuses(self) -> None:
-        """Say no to the next question: `user-denied`; at a PIN `user-cancelled`."""
+        """Say no to the next question: `user-denied`.
+
+        At a PIN, and by striking out all documents of a list, `user-cancelled`.
+        """
         self._moves.append(_Move.REFUSE)
 
     def closes(self) -> None:
@@ -117,6 +124,10 @@ class ScriptedPerson(AskedAtOnce):
             if not is_pin(pin):
                 raise ValueError("a PIN has 4 to 12 digits")
         self._pins.extend(pins)
+
+    def strikes_out(self, *documents: int) -> None:
+        """Leave these documents, counted from 0, out of the next review."""
+        self._struck.append(frozenset(documents))
 
     def asked(self, count: int = 1) -> Question:
         """Wait until `count` questions were asked, and return the last of them.
@@ -155,6 +166,14 @@ class ScriptedPerson(AskedAtOnce):
         if not await self._moved(question):
             raise Cancelled
         return 0
+
+    async def review(self, question: Review, draw: Draw) -> tuple[bool, ...]:
+        """Sign all documents that the script does not strike out."""
+        agreed = await self._moved(question)
+        struck = self._struck.popleft() if self._struck else frozenset[int]()
+        return tuple(
+            agreed and at not in struck for at in range(len(question.documents))
+        )
 
     def ended(self, outcome: Outcome) -> None:
         """Take note of how a request ended."""

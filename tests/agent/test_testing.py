@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import re
 import subprocess
@@ -13,10 +14,11 @@ import pytest
 
 from agent import testing
 from agent.testing import AgentUnderTest, run_agent
-from agent.ui import Consent, Login
+from agent.ui import Consent, Login, Review
 from cardio.virtual.faults import Fault
 from cardio.virtual.profile import ProfileError, load_profile, write_profile
-from tests.agent.calls import Call, ask_identity, ask_login
+from tests.agent.calls import Call, ask, ask_identity, ask_login
+from tests.agent.pdf.documents import document
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,6 +90,26 @@ def test_a_card_is_pulled_at_a_question(eid_agent: AgentUnderTest) -> None:
     assert _refused(_login(eid_agent)) == (424, "no-card")
     eid_agent.insert_card(fault=Fault("removed", 9))
     assert _refused(_identity(eid_agent)) == (424, "card-removed")
+
+
+def test_documents_are_struck_out_of_a_list(eid_agent: AgentUnderTest) -> None:
+    """One of two, then both by a no: a PIN for each that is signed."""
+    pdf = base64.b64encode(document()).decode()
+    body = {"documents": [{"name": name, "pdf": pdf} for name in ("1.pdf", "2.pdf")]}
+
+    def sign() -> Call:
+        with ask(eid_agent.port, eid_agent.ca_file, "/v1/sign-pdf", body) as call:
+            pass
+        return call
+
+    eid_agent.person.strikes_out(0)
+    outcomes = [each["outcome"] for each in sign().body["documents"]]
+    assert outcomes == ["struck-out", "signed"]
+    review, login = eid_agent.person.questions
+    assert isinstance(review, Review)
+    assert isinstance(login, Login)
+    eid_agent.person.refuses()
+    assert _refused(sign()) == (409, "user-cancelled")
 
 
 def test_a_question_may_stay_open_until_the_page_leaves(

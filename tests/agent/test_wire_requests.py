@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from cardio.apdu import INS
 from tests.agent.people import running
 
@@ -30,8 +32,9 @@ async def test_each_request_is_refused_as_its_file_says_and_nobody_is_asked() ->
         assert all(each.size == 5 for each in verified)  # no data: asks for the tries
 
 
-def test_a_signature_has_fifteen_ways_to_be_refused_and_more() -> None:
+@pytest.mark.parametrize("call", ["sign", "sign-pdf"])
+def test_a_signature_has_fifteen_ways_to_be_refused_and_more(call: str) -> None:
     """Each request says what is wrong with it."""
-    asked = [each for each in REQUESTS if each["call"] == "sign"]
+    asked = [each for each in REQUESTS if each["call"] == call]
     assert len(asked) >= 15
     assert len({(each["call"], each["about"]) for each in REQUESTS}) == len(REQUESTS)

@@ -26,6 +26,8 @@ from agent.demo.profiles import Endpoint, firefox_overrides
 from agent.relyingparty import TokenValidator, verify_identity
 from agent.testing import AgentUnderTest, run_agent
 from agent.ui import Consent, Login
+from tests.agent.pdf.documents import document
+from tests.agent.test_documents import is_valid
 from tests.e2e.firefox import firefox, needs_firefox
 from tests.e2e.harness import chromium, needs_chromium
 
@@ -193,6 +195,31 @@ async def test_login_reading_and_signature_are_accepted_by_the_portal(
         assert isinstance(asked, Login)
         assert asked.signing is not None
         assert asked.signing.name == "Verklaring"
+        await _documents_are_signed(site)
+
+
+async def _documents_are_signed(site: Site) -> None:
+    """Two PDFs as files of the page; the second one is struck out by the person."""
+    pdf = document()
+    text = base64.b64encode(pdf).decode()
+    site.agent.person.strikes_out(1)
+    made = await site.call(
+        """(async () => {
+          const url = `data:application/pdf;base64,${text}`;
+          const pdf = await (await fetch(url)).blob();
+          const names = ["Contract.pdf", "Bijlage.pdf"];
+          const documents = names.map((name) => ({ name, pdf }));
+          return eid.signPdf(documents, { port, reason: "Ik ga akkoord" });
+        })()""",
+        text=text,
+    )
+    signed, struck = made["documents"]
+    sha256 = hashlib.sha256(pdf).hexdigest()
+    assert struck == {"name": "Bijlage.pdf", "outcome": "struck-out", "sha256": sha256}
+    assert (signed["name"], signed["outcome"]) == ("Contract.pdf", "signed")
+    assert signed["sha256"] == sha256
+    assert base64.b64decode(signed["pdf"]).startswith(pdf)
+    assert await is_valid(base64.b64decode(signed["pdf"]), "adult")
 
 
 async def test_a_mock_asks_nobody_and_refusals_are_told_apart(
