@@ -31,6 +31,8 @@ export class EidError extends Error {
   readonly agentCode: string | null;
   /** The agent's sentence for the person, in the language asked for. */
   readonly title?: string;
+  /** For developers, in English: what exactly is wrong, and where. */
+  readonly detail?: string;
   /** HTTP status of the agent's answer. */
   readonly status?: number;
   /** With "pin-incorrect": the tries that are left. */
@@ -281,7 +283,7 @@ export interface DocumentToSign {
 export interface SignPdfOptions extends Options {
   /** Why it is signed; shown to the person, and kept in the signature. */
   reason?: string;
-  /** PAdES baseline level; default "B-B". */
+  /** PAdES baseline level; default "B-B", the others need a time stamp service there. */
   level?: "B-B" | "B-T" | "B-LT";
   reader?: string;
 }
