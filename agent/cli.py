@@ -325,6 +325,11 @@ def _doctor(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="for programs")
     _card_option(command)
     command.add_argument(
+        "--online",
+        action="store_true",
+        help="also ask whether there is a newer release",
+    )
+    command.add_argument(
         "--bundle",
         type=_path,
         metavar="FILE.zip",

@@ -25,6 +25,7 @@ _FLAGS = {
     "changePin": "change_pin",
     "counterMode": "counter_mode",
     "requirePinPad": "require_pin_pad",
+    "updates": "updates",
 }
 _LISTS = ("allow", "deny")
 _READERS = {"citizenReader": "citizen_reader", "clerkReader": "clerk_reader"}
@@ -59,6 +60,7 @@ class Policy:
     change_pin: bool = True
     counter_mode: bool = True
     require_pin_pad: bool = False
+    updates: bool = True
     counter: bool = False
     citizen_reader: str | None = None
     clerk_reader: str | None = None

@@ -1,7 +1,8 @@
 """`eid-agent doctor`: what works and what does not, each with what to do about it.
 
-Looks and changes nothing; with `--bundle` writes one file, after it was shown and
-agreed to. Exit code 0 when no problem was found, else 1.
+Looks and changes nothing, and asks the network only with `--online`. With `--bundle` it
+writes one file, after that was shown and agreed to. Exit code 0 when no problem was
+found, else 1.
 
 JSON: `works`, and `findings` with `line`, `code`, `state` (ok, warning, problem or
 unknown), `detail` and `remedy` (null where it is well).
@@ -36,7 +37,8 @@ def main(options: argparse.Namespace) -> int:
     if options.bundle is not None and options.bundle.exists():
         raise Failure("cli-file-exists", path=options.bundle)
     source = _source(options.card)
-    found = look.examine(place(data_dir(options.data_dir), source))
+    folder = data_dir(options.data_dir)
+    found = look.examine(place(folder, source, online=options.online))
     if options.bundle is not None:
         _bundle(found, options.bundle, options.lang)
     elif options.json:
@@ -55,11 +57,13 @@ def for_a_window(folder: Path, source: CardSource, lang: str) -> list[str]:
     return [verdict, *(" ".join(line.split()) for line in lines)]
 
 
-def place(folder: Path, source: Callable[[], CardSource]) -> look.Place:
+def place(
+    folder: Path, source: Callable[[], CardSource], *, online: bool = False
+) -> look.Place:
     """Return what is looked at: this user, on this computer, now."""
     here = stores.here(SystemRunner(attended=False))
     now = datetime.datetime.now(datetime.UTC)
-    return look.Place(folder, here.home, here.of_user(), source, now)
+    return look.Place(folder, here.home, here.of_user(), source, now, online=online)
 
 
 def _source(where: str) -> Callable[[], CardSource]:

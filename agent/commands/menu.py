@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import agent
-from agent import preferences, tls
+from agent import preferences, releasecheck, tls
 from agent.commands import Failure, change_pin, say, trust
 from agent.commands.card import explained, reader_line
 from agent.commands.journal import lines as journal_lines
@@ -42,7 +42,14 @@ from agent.ui import Cancelled, Outcome, PinChange, Unavailable, UserInterface
 from agent.ui.desktop import DesktopConversation, DesktopInterface
 from agent.ui.pages import Info, MenuPage, Pick
 from agent.ui.traylink import TrayLink
-from agent.ui.traystate import COMMANDS, COUNTER, UNTRUSTED, TrayState, state_of
+from agent.ui.traystate import (
+    COMMANDS,
+    COUNTER,
+    NEWER,
+    UNTRUSTED,
+    TrayState,
+    state_of,
+)
 from agent.work import Reservation
 from cardio.card import PinEntry
 
@@ -102,6 +109,8 @@ class Menu:
         self._folder = folder
         self._chosen = preferences.load(folder)
         self._fault = False
+        newer = releasecheck.newer_version(folder) is not None
+        self._newer = newer and PolicyFile().now().updates
         self._last: Outcome | None = None
         self._people = 0
         self._counts = 0
@@ -169,10 +178,15 @@ class Menu:
             ),
             self._lang,
             virtual,
-            (*self._marks(), *([UNTRUSTED] if self._untrusted else [])),
+            (*self._marks(), *self._remarks()),
             self._said(),
             self._starts(),
         )
+
+    def _remarks(self) -> list[str]:
+        """Return what the tray says, and no question does."""
+        remarks = {UNTRUSTED: self._untrusted, NEWER: self._newer}
+        return [remark for remark, there in remarks.items() if there]
 
     def _marks(self) -> tuple[str, ...]:
         settings = self._service.settings

@@ -24,7 +24,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _BLOCKING = ("LoopbackNetworkBlockedForUrls", "LocalNetworkAccessBlockedForUrls")
 #: Chromium's `<-loopback>` takes this computer's own names into the proxy.
 _THROUGH_PROXY = "<-loopback>"
-#: The permission's names in Chromium's preferences, and the value that refuses.
+#: The permission's names in Chromium's preferences, and the value that refuses, as
+#: Chromium 156 wrote them.
 _PERMISSIONS = ("loopback_network", "local_network_access")
 _BLOCK = 2
 #: The same in Firefox' `permissions.sqlite`.

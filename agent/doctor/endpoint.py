@@ -130,6 +130,12 @@ def trust(folder: Path, stores: list[Store]) -> Iterator[Finding]:
         else:
             code = "trust-yes" if row.trusted else "trust-no"
             yield found(code, store=store, place=place)
-    for kept in stores:
-        if kept.name.endswith(("-snap", "-flatpak")):
-            yield found("confined-found", store=Phrase(f"store-{kept.name}"))
+
+
+def confined(stores: list[Store]) -> list[Finding]:
+    """Tell which browsers are snaps or Flatpaks."""
+    names = {store.name for store in stores}
+    boxed = sorted(name for name in names if name.endswith(("-snap", "-flatpak")))
+    if not boxed:
+        return [found("confined-none")]
+    return [found("confined-found", store=Phrase(f"store-{name}")) for name in boxed]

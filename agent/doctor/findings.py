@@ -23,6 +23,7 @@ class State(enum.Enum):
 #: The lines of the page, in its order.
 LINES = (
     "version",
+    "release",
     "agent",
     "port",
     "certificate",
@@ -46,17 +47,17 @@ LINES = (
 )
 
 _OK = """
-version agent-running port-free port-own certificate-good connection-own trust-yes
-permission-clean browser-policy-none browser-policy-good confined-none proxy-none
-policy-none policy-good clock-good windows-good service-good driver-good vpcd-none
-reader-good card-good card-certificate-good pin-good software-none
-software-other
+version release-current release-unasked release-off agent-running port-free port-own
+certificate-good connection-own trust-yes permission-clean browser-policy-none
+browser-policy-good confined-none proxy-none policy-none policy-good clock-good
+windows-good service-good driver-good vpcd-none reader-good card-good
+card-certificate-good pin-good software-none software-other
 """
 _WARNING = """
-port-outside port-shared port-other-agent certificate-none certificate-ends
-trust-nowhere permission-unread browser-policy-unread confined-found proxy-used
-windows-none vpcd-open reader-gempc reader-spr card-certificate-ends
-card-certificate-none pin-few
+release-newer release-refused release-unreachable port-outside port-shared
+port-other-agent certificate-none certificate-ends trust-nowhere permission-unread
+browser-policy-unread confined-found proxy-used windows-none vpcd-open reader-gempc
+reader-spr card-certificate-ends card-certificate-none pin-few
 """
 _PROBLEM = """
 agent-absent agent-silent agent-folder port-taken certificate-ended certificate-early
@@ -82,7 +83,7 @@ STATES = {
 }
 
 #: Values that name no person, computer, site or chip: what a bundle may hold.
-_NAMES = "version python system port free applet tries count store why software"
+_NAMES = "version python system port free applet tries count store why software newest"
 _SHARED = frozenset(_NAMES.split())
 _LEFT_OUT = "…"
 

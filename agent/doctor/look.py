@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import agent
+from agent import releasecheck
 from agent.doctor import browsers, endpoint, readers
 from agent.doctor.findings import Finding, Phrase, failed, found, in_order
 from agent.host import machine
 from agent.policyfile import PolicyFile
+from agent.releases import BadRelease
 from agent.trust.nss import NssStore
 from agent.trust.store import Store
 from agent.ui.probe import why_no_windows
@@ -25,7 +27,8 @@ class Place:
     """What is looked at.
 
     `folder` is the agent's data folder, `stores` are those of the person's browsers,
-    `source` makes the readers, `now` is the time that this computer shows.
+    `source` makes the readers, `now` is the time that this computer shows; `online`: it
+    may be asked whether there is a newer release.
     """
 
     folder: Path
@@ -34,6 +37,7 @@ class Place:
     source: Callable[[], CardSource]
     now: datetime.datetime
     seconds: float = readers.SECONDS
+    online: bool = False
 
 
 def examine(place: Place) -> list[Finding]:
@@ -46,6 +50,7 @@ def examine(place: Place) -> list[Finding]:
     ]
     looks: dict[str, Callable[[], Iterable[Finding]]] = {
         "version": lambda: [_version()],
+        "release": lambda: [release(place)],
         "agent": lambda: endpoint.agent(place.folder),
         "port": lambda: endpoint.ports(port),
         "certificate": lambda: [endpoint.certificate(place.folder, place.now)],
@@ -53,6 +58,7 @@ def examine(place: Place) -> list[Finding]:
             [] if port is None else [endpoint.connection(place.folder, port)]
         ),
         "trust": lambda: endpoint.trust(place.folder, place.stores),
+        "confined": lambda: endpoint.confined(place.stores),
         "permission": lambda: browsers.permissions(place.home, firefox),
         "browser-policy": browsers.policies,
         "proxy": lambda: browsers.proxy(firefox),
@@ -79,6 +85,29 @@ def _version() -> Finding:
         python=platform.python_version(),
         system=machine.system(),
     )
+
+
+def release(place: Place) -> Finding:
+    """Tell whether there is a newer release; asks for it only where that is wanted."""
+    if not PolicyFile().now().updates:
+        return found("release-off")
+    if place.online:
+        try:
+            readers.within(
+                _RELEASE_SECONDS, lambda: releasecheck.check(place.folder, place.now)
+            )
+        except BadRelease as error:
+            return found("release-refused", reason=Phrase(error.reason))
+        except (OSError, readers.Silent):
+            return found("release-unreachable")
+    newest = releasecheck.newer_version(place.folder)
+    if newest is not None:
+        return found("release-newer", newest=newest)
+    return found("release-current" if place.online else "release-unasked")
+
+
+#: An answer may drip; no more is waited for.
+_RELEASE_SECONDS = 15.0
 
 
 def _policy() -> Finding:

@@ -26,6 +26,8 @@ class State(enum.Enum):
 COUNTER = "tray-counter"
 #: The mark of an agent that not every browser trusts.
 UNTRUSTED = "tray-untrusted"
+#: A newer release is known.
+NEWER = "tray-newer"
 #: The commands of the menu, in its order; each has a text, `tray-menu-…`.
 COMMANDS = (
     "next",

@@ -485,7 +485,7 @@ def test_what_cannot_be_looked_at_costs_one_line(world: World) -> None:
 #: A value for each that a sentence may have.
 _NAMES = """
 version python system port path programs program free date issuer store place reason why
-sites count member lineno where reader applet tries software error
+sites count member lineno where reader applet tries software error newest
 """
 VALUES = dict.fromkeys(_NAMES.split(), "7")
 
@@ -556,7 +556,7 @@ def test_the_bundle_holds_nothing_personal(
     monkeypatch.setattr(
         command,
         "place",
-        lambda folder, _: look.Place(
+        lambda folder, _, **__: look.Place(
             folder,
             world.home,
             world.stores().of_user(),
