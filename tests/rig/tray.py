@@ -19,6 +19,7 @@ from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from Xlib import X, error
 from Xlib.display import Display
+from Xlib.protocol import rq
 
 T = TypeVar("T")
 
@@ -50,6 +51,24 @@ def start(
     return process
 
 
+class _SetMonitor(rq.Request):  # type: ignore[misc]  # python-xlib is not typed
+    """RRSetMonitor of RandR 1.5, which python-xlib's own cannot pack."""
+
+    _request = rq.Struct(
+        rq.Card8("opcode"),
+        rq.Opcode(43),
+        rq.RequestLength(),
+        rq.Window("window"),
+        rq.Card32("name"),
+        rq.Bool("primary"),
+        rq.Bool("automatic"),
+        rq.LengthOf("outputs", 2),
+        *(rq.Int16("x"), rq.Int16("y"), rq.Card16("width"), rq.Card16("height")),
+        *(rq.Card32("across"), rq.Card32("down")),  # millimetres
+        rq.List("outputs", rq.Card32Obj),
+    )
+
+
 class Screen:
     """A running screen; `env` is what a program needs to be seen there."""
 
@@ -78,6 +97,32 @@ class Screen:
         selection = self._display.intern_atom("_NET_SYSTEM_TRAY_S0")
         self.wait(lambda: self._display.get_selection_owner(selection) or None)
         return tray
+
+    def split(self, *names: str) -> None:
+        """Be monitors side by side, the first one the main one."""
+        display, root = self._display, self._display.screen().root
+        [whole] = root.xrandr_get_monitors().monitors
+        size = {"y": 0, "width": whole.width_in_pixels // len(names)}
+        size |= {"height": whole.height_in_pixels, "across": 300, "down": 300}
+        for number, name in enumerate(names):
+            _SetMonitor(
+                display=display.display,
+                opcode=display.display.get_extension_major("RANDR"),
+                window=root,
+                name=display.intern_atom(name),
+                primary=not number,
+                automatic=False,
+                x=number * size["width"],
+                outputs=[] if number else whole.crtcs,
+                **size,
+            )
+        display.sync()
+
+    def unplug(self, name: str) -> None:
+        """Take a monitor away."""
+        root = self._display.screen().root
+        root.xrandr_delete_monitor(self._display.intern_atom(name))
+        self._display.sync()
 
     def wait(self, look: Callable[[], T | None]) -> T:
         """Look again after everything that happens on the screen, until it is there."""

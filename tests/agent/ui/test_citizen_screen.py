@@ -1,11 +1,13 @@
-"""The citizens' screen: Qt itself plays two screens, on its platform without any."""
+"""The citizens' screen: two monitors of an X server (Xvfb) with a window manager."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from agent.ui.desktop import DesktopInterface
 from tests.agent.people import running
 from tests.agent.test_counter import NAMED
 from tests.agent.test_policy import administrator, decide
+from tests.rig.tray import Screen, missing
 
 __all__ = ["administrator"]
 
@@ -43,6 +46,20 @@ for number, screen in enumerate(json.loads(sys.argv[1]), 1):
     refused = [one["no-screen"] for one in said if "no-screen" in one]
     print(json.dumps([shown, refused]), file=sys.stderr)
 """
+#: Puts a question on the second screen, says that it stands there, and waits until that
+#: is over.
+UNPLUGGED = (
+    DESK.partition("for number")[0]
+    + """
+desk._received({"ask": "consent", "id": 1, "question": question,
+    "seconds": 120, "screen": 2})
+QTest.qWaitForWindowExposed(desk._window)
+print(desk._window.screen().name(), file=sys.stderr)
+while {"no-screen": 1} not in said:
+    QTest.qWait(10)
+print(desk._window.isVisible(), file=sys.stderr)
+"""
+)
 
 
 def _screens(folder: Path, *names: str) -> str:
@@ -57,13 +74,23 @@ def _screens(folder: Path, *names: str) -> str:
     return f"offscreen:configfile={file}"
 
 
-def _asked(folder: Path, *screens: Any) -> list[Any]:
+@pytest.fixture
+def two_screens() -> Iterator[Screen]:
+    """An X server with the monitors "one" and "two"."""
+    if absent := missing():
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    with contextlib.ExitStack() as stack:
+        screen = Screen(stack)
+        screen.split("one", "two")
+        yield screen
+
+
+def _asked(two: Screen, *screens: Any) -> list[Any]:
     """Return for each question the screen on which it stands, and what was refused."""
-    env = os.environ | {"QT_QPA_PLATFORM": _screens(folder, "one", "two")}
     done = subprocess.run(
         [sys.executable, "-c", DESK, json.dumps(screens)],
         cwd=ROOT,
-        env=env,
+        env={**os.environ, **two.env},
         capture_output=True,
         timeout=60,
         check=True,
@@ -72,9 +99,9 @@ def _asked(folder: Path, *screens: Any) -> list[Any]:
     return [json.loads(line) for line in lines if line.startswith("[")]
 
 
-def test_a_citizen_is_asked_on_the_screen_of_the_policy(tmp_path: Path) -> None:
+def test_a_citizen_is_asked_on_the_screen_of_the_policy(two_screens: Screen) -> None:
     """By number or name; the next question may be on another one."""
-    assert _asked(tmp_path, 2, "one", "two", 1) == [
+    assert _asked(two_screens, 2, "one", "two", 1) == [
         ["two", []],
         ["one", []],
         ["two", []],
@@ -82,13 +109,32 @@ def test_a_citizen_is_asked_on_the_screen_of_the_policy(tmp_path: Path) -> None:
     ]
 
 
-def test_a_screen_that_is_missing_shows_nothing(tmp_path: Path) -> None:
+def test_a_screen_that_is_missing_shows_nothing(two_screens: Screen) -> None:
     """Nor does the window of the question before stay."""
-    assert _asked(tmp_path, 2, 3, "three") == [
+    assert _asked(two_screens, 2, 3, "three") == [
         ["two", []],
         [None, [2]],
         [None, [3]],
     ]
+
+
+def test_a_screen_that_is_unplugged_takes_its_question_along(
+    two_screens: Screen,
+) -> None:
+    """It does not go on to the clerk's."""
+    window = subprocess.Popen(
+        [sys.executable, "-c", UNPLUGGED, "[]"],
+        cwd=ROOT,
+        env={**os.environ, **two_screens.env},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert window.stderr is not None
+    with window.stderr as said:
+        assert said.readline() == "two\n"
+        two_screens.unplug("two")
+        assert said.readline() == "False\n"
+    assert window.wait(20) == 0
 
 
 async def test_a_request_is_refused_where_the_citizens_screen_is_missing(
