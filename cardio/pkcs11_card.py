@@ -357,9 +357,15 @@ class Pkcs11Card(Card):
             raise self._pin_incorrect()
 
     def _check(self, how: objects.Mechanism, expected: Expected) -> str | None:
-        """Refuse what cannot be signed, before the login; return the PC/SC reader."""
+        """Refuse what cannot be signed, before the login; return the PC/SC reader.
+
+        A token that told no number flags its last try after a wrong PIN. Who was asked
+        about a try that may be the last has agreed to that one, too.
+        """
         now = Expected(self._recognise().chip_serial, self._tries())
-        if now != expected:
+        if now.chip_serial != expected.chip_serial or (
+            expected.tries_left not in (None, now.tries_left)
+        ):
             raise self._unless_gone(
                 CardChanged("another card, or other tries than were shown")
             )

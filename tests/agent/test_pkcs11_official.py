@@ -213,6 +213,32 @@ async def test_fake_dialog_ends_are_typed_and_nothing_repeats(
     assert (fake.dialogs, fake.signed, fake.logged_in) == (1, 0, False)
 
 
+@pytest.mark.parametrize("agrees", [True, False])
+async def test_fake_second_try_is_the_last_and_is_asked_about(
+    fake: FakeOfficialModule, source: Pkcs11Cards, agrees: bool
+) -> None:
+    """Without PC/SC beside it the flag alone tells that; used by who agrees alone."""
+
+    class Patient(Person):
+        patient = True
+
+        async def last_try(self, question: Login) -> bool:
+            agreed = await super().last_try(question)
+            return agreed and (agrees or not question.wrong)
+
+    fake.dialog, fake.flags_last_try = [CKR.PIN_INCORRECT, CKR.OK], True
+    person = Patient()
+    async with agent(source, person) as running_agent:
+        answer = await running_agent.login()
+    asked = [question for question in person.questions if isinstance(question, Login)]
+    assert [question.tries_left for question in asked[:3]] == [None, None, 1]
+    assert person.last_tries == 2
+    if agrees:
+        assert (answer.status, fake.dialogs, fake.signed) == (200, 2, 1)
+    else:
+        assert (answer.body["code"], fake.dialogs) == ("user-denied", 1)
+
+
 @pytest.mark.parametrize(("call", "dialogs"), [("logout", 0), ("login", 1)])
 async def test_fake_dialog_and_signature_do_not_come_after_the_request(
     fake: FakeOfficialModule,

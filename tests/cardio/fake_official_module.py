@@ -61,6 +61,9 @@ class FakeOfficialModule:
     signed: int = 0
     logged_in: bool = False
     present: bool = True
+    #: After a wrong PIN a flag of the token tells that one try is left.
+    flags_last_try: bool = False
+    last_try: bool = False
 
     manufacturer_id = "Belgium Government"
 
@@ -83,11 +86,14 @@ class FakeOfficialModule:
     def _token(self) -> Any:
         if not self.present:
             raise TokenNotPresent
+        flags = TokenFlag.WRITE_PROTECTED | TokenFlag.TOKEN_INITIALIZED
+        if self.last_try:
+            flags |= TokenFlag.USER_PIN_FINAL_TRY
         return SimpleNamespace(
             label="BELPIC",
             serial=self.profile.chip_serial.hex()[-16:].upper().encode(),
             firmware_version=(0x18 if self.profile.applet == "1.8" else 0x17, 0),
-            flags=TokenFlag.WRITE_PROTECTED | TokenFlag.TOKEN_INITIALIZED,
+            flags=flags,
             open=lambda: SimpleNamespace(
                 handle=1, get_objects=self._find, close=lambda: None
             ),
@@ -130,8 +136,9 @@ class FakeOfficialModule:
         self.dialogs += 1
         code = self.dialog.pop(0) if self.dialog else CKR.OK
         if code != CKR.OK:
+            self.last_try = self.flags_last_try and code == CKR.PIN_INCORRECT
             raise Refused("C_Login", code)
-        self.logged_in = True
+        self.logged_in, self.last_try = True, False
 
     def logout(self, session: int) -> None:
         """LOG OFF, for somebody who is logged in."""
