@@ -51,7 +51,7 @@ _CODE_SIZE = 4
 
 #: A PIN pad may do in two steps what others do in one: begin, and wait for the end.
 _STEPS = {Feature.VERIFY_PIN_DIRECT: (1, 2), Feature.MODIFY_PIN_DIRECT: (3, 4)}
-GET_KEY_PRESSED = 0x05
+GET_KEY_PRESSED, ABORT = 0x05, 0x0B
 
 #: Readers that tell their features by pseudo APDUs where the driver does not, by a part
 #: of their names in lower case (2.2, "readers without control codes").

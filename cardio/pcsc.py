@@ -37,6 +37,7 @@ from cardio.errors import (
     ServiceUnavailable,
 )
 from cardio.part10 import (
+    ABORT,
     GET_KEY_PRESSED,
     PPDU_FEATURES,
     Feature,
@@ -660,8 +661,14 @@ class PcscChannel(Channel):
             if begun not in (b"", b"\x90\x00"):
                 return begun
             structure = b""
-            if GET_KEY_PRESSED in codes:
-                self._await_last_key()
+            try:
+                if GET_KEY_PRESSED in codes:
+                    self._await_last_key()
+            except CardError:
+                if ABORT in codes:  # else the reader's own time limit ends the entry
+                    with contextlib.suppress(CardError):
+                        self._do(ABORT, b"")
+                raise
         return self._answered(scard.SCARD_S_SUCCESS, list(self._do(way[-1], structure)))
 
     def _await_last_key(self) -> None:

@@ -34,7 +34,7 @@ from cardio.errors import (
     ServiceUnavailable,
 )
 from cardio.files import ATR_1_8, EF, Key
-from cardio.part10 import GET_KEY_PRESSED, Feature, Keypad
+from cardio.part10 import ABORT, GET_KEY_PRESSED, Feature, Keypad
 from cardio.pin import Pin
 from cardio.readers import ReaderState
 from cardio.signature import SignatureAlgorithm
@@ -253,8 +253,12 @@ class FakePinPadDriver:
     def do(self, card: object, code: int, tag: int, data: bytes) -> object:
         """Do what a feature is for."""
         if tag == GET_KEY_PRESSED:
+            if not self.keys:
+                return pcsc.scard.SCARD_F_INTERNAL_ERROR, []
             return 0, [self.keys.pop(0)]
         self.orders.append((code, data))
+        if tag == ABORT:
+            return 0, []
         if tag in (1, 3):
             self.begun = tag, data
             return 0, []
@@ -309,6 +313,7 @@ def test_a_reader_with_keys_is_found_and_used(
     assert [code for code, _ in driver.orders] == [0x4233AA06, 0x4233AA07, 0x4233AA06]
 
 
+KEYS_AND_ABORT = " 05 04 4233AA05 0B 04 4233AA0B"
 TWO_STEPS = "01 04 4233AA01 02 04 4233AA02 03 04 4233AA03 04 04 4233AA04"
 
 
@@ -342,7 +347,7 @@ def test_a_keypad_that_tells_no_end_is_asked_no_more_once_it_is_given_up(
     pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Digits for ever: the thread that asked for them ends with the connection."""
-    told = bytes.fromhex(TWO_STEPS + " 05 04 4233AA05")
+    told = bytes.fromhex(TWO_STEPS + KEYS_AND_ABORT)
     monkeypatch.setattr(FakePinPadDriver, "TABLE", told)
     driver = FakePinPadDriver(monkeypatch)
     driver.keys = [0x2B] * 10_000
@@ -358,6 +363,30 @@ def test_a_keypad_that_tells_no_end_is_asked_no_more_once_it_is_given_up(
                 thread.join(10)
                 assert not thread.is_alive()
     assert len(driver.keys) > 9_000
+    assert [code for code, _ in driver.orders] == [0x4233AA01, 0x4233AA0B]
+
+
+@pytest.mark.parametrize("aborts", [True, False])
+def test_an_entry_that_breaks_off_between_its_steps_is_aborted(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch, *, aborts: bool
+) -> None:
+    """Never finished: what is typed late reaches no card."""
+    told = KEYS_AND_ABORT if aborts else " 05 04 4233AA05"
+    monkeypatch.setattr(FakePinPadDriver, "TABLE", bytes.fromhex(TWO_STEPS + told))
+    driver = FakePinPadDriver(monkeypatch)
+    driver.keys = [0x2B, 0x2B]
+    with (
+        pcscd.card("adult") as played,
+        closing(pcsc.PcscReaders().connect(pcscd.reader)) as channel,
+    ):
+        card = BeidCard(channel)
+        expected = Expected(card.recognise().chip_serial, 3)
+        with pytest.raises(CardUnreadable):
+            card.sign(Key.AUTHENTICATION, ES384, bytes(48), None, expected)
+        assert played.count(INS.VERIFY) == 0
+        assert played.count(INS.LOG_OFF) == 1
+    codes = [code for code, _ in driver.orders]
+    assert codes == [0x4233AA01, *([0x4233AA0B] if aborts else [])]
 
 
 def test_known_models_are_asked_by_pseudo_apdus(
