@@ -18,6 +18,7 @@ from agent.commands.menu import Menu, with_tray
 from agent.commands.origins import origin, policy_fault
 from agent.commands.reasons import Located
 from agent.commands.running import endpoint, stop_on_signals, user_interface
+from agent.connections import PORTS
 from agent.instance import (
     AlreadyRunning,
     Instance,
@@ -106,8 +107,26 @@ def _already_running(options: argparse.Namespace) -> int:
         raise Failure("cli-held", path=folder) from None
     except NotAnswering:
         raise Failure("cli-not-answering") from None
+    if given := _given(options):
+        say(text("cli-options-kept", options.lang, options=", ".join(given)))
     announce(f"already running on https://localhost:{port}")
     return 0
+
+
+def _given(options: argparse.Namespace) -> list[str]:
+    """Return the options that an agent takes at its start alone."""
+    used = {
+        "--port": options.port,
+        "--card": options.card != "pcsc",
+        "--ui": options.ui != "desktop",
+        "--allow-origin": options.allow_origin,
+        "--developer": options.developer,
+        "--mode": options.mode,
+        "--citizen-reader": options.citizen_reader,
+        "--clerk-reader": options.clerk_reader,
+        "--timestamp-url": options.timestamp_url,
+    }
+    return [option for option, value in used.items() if value]
 
 
 async def _run(
@@ -154,11 +173,18 @@ async def _run(
             instance.publish(listening.port, actions)
         except OSError as error:
             raise _unusable(data_dir(options.data_dir), error) from None
+        if listening.port not in PORTS:
+            say(_unseen(listening.port, options.lang))
         announce(f"listening on https://localhost:{listening.port}")
         keeper.start(listening.port)
         await stop.wait()
         await asyncio.to_thread(keeper.stop)
     return 0
+
+
+def _unseen(port: int, lang: str) -> str:
+    first, last = PORTS[0], PORTS[-1]
+    return text("cli-port-unseen", lang, port=port, first=first, last=last)
 
 
 def _show(loop: asyncio.AbstractEventLoop, lang: str, menus: list[Menu]) -> None:

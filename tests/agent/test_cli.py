@@ -462,6 +462,13 @@ def test_run_second_run_and_quit(tmp_path: Path) -> None:
         second = run("run", "--card", "virtual", "--ui", "terminal", *folder)
         assert second.returncode == 0
         assert second.stdout == f"already running on https://localhost:{port}\n"
+        assert second.stderr == (
+            "eid-agent: The eID agent that runs already keeps the options of its start"
+            " and ignores --card, --ui. To start it differently, end it first with"
+            " eid-agent quit.\n"
+        )
+        plain = run("run", *folder)
+        assert (plain.stdout, plain.stderr) == (second.stdout, "")
         assert run("quit", *folder).returncode == 0
         assert agent.process.wait(20) == 0
     gone = run("quit", *folder)
@@ -507,6 +514,26 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert str(port) in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_port_where_no_page_looks_is_said_to_be_one(tmp_path: Path) -> None:
+    """Only where it is none of the ten, and the agent runs all the same."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ("--card", "virtual", "--ui", "terminal", "--lang", "en")
+    words = ("run", *options, "--data-dir", str(tmp_path))
+    with started(*words, "--port", str(port)) as agent:
+        assert agent.port() == port
+        assert agent.end() == 0
+        assert agent.complaints() == [
+            "eid-agent: Web pages look for the eID agent on ports 27410 to 27419 only."
+            f" On port {port} only pages that name this port find it."
+        ]
+    with started(*words) as agent:
+        assert agent.port() in range(27410, 27420)
+        assert agent.end() == 0
+        assert agent.complaints() == []
 
 
 def test_a_data_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:

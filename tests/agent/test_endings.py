@@ -160,6 +160,8 @@ def test_a_second_start_with_other_flags_changes_nothing_of_the_first(
             )
             told = f"already running on https://localhost:{port}\n"
             assert (second.returncode, second.stdout) == (0, told)
+            ignored = "--port, --card, --allow-origin, --developer niet over"
+            assert ignored in second.stderr
             agent.type("1234")
         assert login.status == 200
         with ask_identity(port, ca) as reading:  # asked, though --allow-origin names it
