@@ -644,14 +644,17 @@ def test_a_page_that_forbids_it_itself_is_told_apart() -> None:
 
 
 @needs_node
-def test_without_its_words_detect_still_tells_the_state() -> None:
+def test_a_copy_without_what_belongs_to_it_says_so() -> None:
     """A copy of client.js alone, as the agent serves it to developers."""
     with tempfile.TemporaryDirectory() as folder:
         alone = Path(folder) / "client.mjs"
         alone.write_bytes(CLIENT.read_bytes())
         said = run("out(await eid.detect());", alone)
+        mocked = run("out(await failure(eid.status({ mock: true })));", alone)
     assert said["state"] == "not-running-or-not-trusted"
     assert "text" not in said
+    assert mocked["name"] == "UnknownError"
+    assert "mock.js" in mocked["message"]
 
 
 @needs_node
