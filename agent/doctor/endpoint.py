@@ -16,6 +16,9 @@ from agent.connections import PORTS
 from agent.doctor.findings import Finding, Phrase, found
 from agent.host.peers import Listener
 from agent.instance import NotRunning, is_running, running_port
+from agent.journal import FILE as JOURNAL
+from agent.journal import Journal
+from agent.originstore import OriginsRefused, OriginStore
 from agent.trust import own, work
 from agent.trust.store import Store
 
@@ -25,19 +28,15 @@ _OURS = "eid-agent localhost CA "
 _SECONDS = 1.0
 
 
-def agent(folder: Path) -> Iterator[Finding]:
-    """Tell whether the agent of the data folder runs and where."""
-    if not is_running(folder):
-        yield found("agent-absent")
-        return
-    try:
-        yield found("agent-running", port=running_port(folder))
-    except NotRunning:
-        yield found("agent-silent")
+def agent(folder: Path, port: int | None) -> Finding:
+    """Tell whether the agent of the data folder runs; `port`: where, if it says so."""
+    if port is not None:
+        return found("agent-running", port=port)
+    return found("agent-silent" if is_running(folder) else "agent-absent")
 
 
 def port_of(folder: Path) -> int | None:
-    """Return the port of the agent that runs; None where none does."""
+    """Return the port of the agent that runs; None where none does, or says so."""
     try:
         return running_port(folder) if is_running(folder) else None
     except NotRunning:
@@ -130,6 +129,24 @@ def trust(folder: Path, stores: list[Store]) -> Iterator[Finding]:
         else:
             code = "trust-yes" if row.trusted else "trust-no"
             yield found(code, store=store, place=place)
+
+
+def kept(folder: Path) -> Iterator[Finding]:
+    """Tell whether the agent can read what it keeps."""
+    refused = bad = None
+    try:
+        OriginStore(folder).read()
+    except OriginsRefused as error:
+        refused = error
+        yield found("data-origins", path=error.path, reason=Phrase(error.reason))
+    try:
+        bad = Journal(folder).read().bad
+    except OSError:
+        bad = (0,)
+    if bad:
+        yield found("data-journal", path=folder / JOURNAL)
+    if not bad and refused is None:
+        yield found("data-good")
 
 
 def confined(stores: list[Store]) -> list[Finding]:

@@ -34,6 +34,7 @@ LINES = (
     "confined",
     "proxy",
     "policy",
+    "data",
     "clock",
     "windows",
     "service",
@@ -47,17 +48,17 @@ LINES = (
 )
 
 _OK = """
-version release-current release-unasked release-off agent-running port-free port-own
-certificate-good connection-own trust-yes permission-clean browser-policy-none
+version data-good release-current release-unasked release-off agent-running port-free
+port-own certificate-good connection-own trust-yes permission-clean browser-policy-none
 browser-policy-good confined-none proxy-none policy-none policy-good clock-good
 windows-good service-good driver-good vpcd-none reader-good card-good
 card-certificate-good pin-good software-none software-other
 """
 _WARNING = """
-release-newer release-refused release-unreachable port-outside port-shared
-port-other-agent certificate-none certificate-ends trust-nowhere permission-unread
-browser-policy-unread confined-found proxy-used windows-none vpcd-open reader-gempc
-reader-spr card-certificate-ends card-certificate-none pin-few
+data-origins data-journal release-newer release-refused release-unreachable port-outside
+port-shared port-other-agent certificate-none certificate-ends trust-nowhere
+permission-unread browser-policy-unread confined-found proxy-used windows-none vpcd-open
+reader-gempc reader-spr card-certificate-ends card-certificate-none pin-few
 """
 _PROBLEM = """
 agent-absent agent-silent agent-folder port-taken certificate-ended certificate-early

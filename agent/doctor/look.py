@@ -51,7 +51,7 @@ def examine(place: Place) -> list[Finding]:
     looks: dict[str, Callable[[], Iterable[Finding]]] = {
         "version": lambda: [_version()],
         "release": lambda: [release(place)],
-        "agent": lambda: endpoint.agent(place.folder),
+        "agent": lambda: [endpoint.agent(place.folder, port)],
         "port": lambda: endpoint.ports(port),
         "certificate": lambda: [endpoint.certificate(place.folder, place.now)],
         "connection": lambda: (
@@ -63,6 +63,7 @@ def examine(place: Place) -> list[Finding]:
         "browser-policy": browsers.policies,
         "proxy": lambda: browsers.proxy(firefox),
         "policy": lambda: [_policy()],
+        "data": lambda: endpoint.kept(place.folder),
         "clock": lambda: [_clock(place.folder, place.now)],
         "windows": lambda: [_windows()],
         "service": lambda: readers.look(place.source, place.now, place.seconds),
@@ -72,10 +73,12 @@ def examine(place: Place) -> list[Finding]:
 
 
 def _each(line: str, act: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    seen: list[Finding] = []
     try:
-        return list(act())
+        seen.extend(act())
     except Exception as error:  # one line less, and the page is still of use
-        return [failed(line, error)]
+        seen.append(failed(line, error))
+    return seen
 
 
 def _version() -> Finding:

@@ -205,8 +205,12 @@ def _card(
     if der is None:
         yield found("card-certificate-none")
         return
-    certificate = x509.load_der_x509_certificate(der)
-    yield judge_dates("card-certificate", certificate, now, _ENDS_SOON)
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+    except ValueError:
+        yield found("card-illegible", reader=name)
+    else:
+        yield judge_dates("card-certificate", certificate, now, _ENDS_SOON)
     yield judge_tries(tries)
 
 

@@ -6,6 +6,7 @@ are the test's own.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import io
 import json
@@ -22,10 +23,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent import certs, cli, host, tls
 from agent.commands import doctor as command
-from agent.doctor import endpoint, findings, look, readers
+from agent.doctor import browsers, endpoint, findings, look, readers
 from agent.doctor.findings import LINES, STATES, Finding, State, found
 from agent.host import machine
 from agent.instance import Instance
@@ -44,7 +47,7 @@ from cardio.virtual.playable import PlayableCard
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.fake_cards import FakeForeignCard
-from tests.agent.program import run, started
+from tests.agent.program import ROOT, run, started
 from tests.rig.pcscd import Pcscd
 from tests.rig.transcript import RecordedCard
 from tests.rig.words import catalogue
@@ -223,6 +226,21 @@ def _policy(world: World, content: str = '{\n "aks": true\n}') -> None:
     world.patch.setattr("agent.host._posix._ADMIN_GROUPS", frozenset({0, os.getgid()}))
 
 
+def _kept(name: str) -> Callable[[World], None]:
+    def damage(world: World) -> None:
+        host.make_data_dir(world.folder)
+        host.write_private(world.folder / name, b"\xff{\n")
+
+    return damage
+
+
+def _wrong_certificate(world: World) -> None:
+    """A card whose certificate begins as one and is none."""
+    profile = load_profile("adult")
+    files = {**profile.files, EF.AUTHENTICATION: b"\x30\x03\x02\x01\x05"}
+    world.insert(VirtualCard(dataclasses.replace(profile, files=files)))
+
+
 def _forbidden(world: World) -> None:
     """The person said no to a site in Chromium."""
     exceptions = {"loopback_network": {"https://portal.example:443,*": {"setting": 2}}}
@@ -381,6 +399,9 @@ FAULTS: list[tuple[str, Callable[[World], None], str]] = [
     ("confined-found", _snap, "browser from the system's packages"),
     ("proxy-used", _proxy, "exceptions"),
     ("proxy-localhost", _hijacked, "about:config"),
+    ("data-origins", _kept("origins.json"), "allow sites again"),
+    ("data-journal", _kept("journal.jsonl"), "journal erase"),
+    ("card-illegible", _wrong_certificate, "another reader"),
     ("policy-malformed", _policy, "(/aks)"),
     ("service-library", _no_library, "eid-agent[card]"),
     (
@@ -478,6 +499,71 @@ def test_what_cannot_be_looked_at_costs_one_line(world: World) -> None:
     assert (told.line, told.state) == ("software", State.UNKNOWN)
     assert "unforeseen" not in told.detail("en")
     assert [one.line for one in page].count("agent") == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "URLBlocklist",
+                    "ProxySettings",
+                    "LocalNetworkAccess",
+                    "WebsiteFilter",
+                    "Block",
+                    "policies",
+                    "profile",
+                    "content_settings",
+                    "exceptions",
+                    "loopback_network",
+                    "setting",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_no_file_of_a_browser_breaks_the_page(content: object) -> None:
+    """Whatever stands where something else is expected."""
+    assert isinstance(browsers.refused_sites(content), list)
+    if isinstance(content, dict):
+        assert set(browsers.chromium_policy(content)) <= set(content)
+        assert isinstance(browsers.firefox_policy(content), list)
+
+
+@pytest.mark.parametrize(
+    ("policy", "blocking"),
+    [
+        ({"URLBlocklist": ["*"]}, ["URLBlocklist"]),
+        ({"URLBlocklist": ["*"], "URLAllowlist": ["https://localhost:*"]}, []),
+        ({"URLBlocklist": ["127.0.0.1"]}, ["URLBlocklist"]),
+        ({"URLBlocklist": ["gambling.example"]}, []),
+        ({"ProxyBypassList": "<-loopback>"}, ["ProxyBypassList"]),
+        ({"ProxySettings": {"ProxyBypassList": "<-loopback>"}}, ["ProxySettings"]),
+        ({"LoopbackNetworkAllowedForUrls": ["https://portal.example"]}, []),
+    ],
+)
+def test_what_in_chromiums_policy_stands_in_the_way(
+    policy: dict[str, object], blocking: list[str]
+) -> None:
+    """And what does not."""
+    assert browsers.chromium_policy(policy) == blocking
+
+
+def test_the_policies_that_we_offer_stand_in_nobodys_way() -> None:
+    """Those of `installer/policies`."""
+    folder = ROOT / "installer" / "policies"
+    for name in ("chrome.json", "edge.json"):
+        assert browsers.chromium_policy(json.loads((folder / name).read_bytes())) == []
+    firefox = json.loads((folder / "firefox.json").read_bytes())
+    assert browsers.firefox_policy(firefox) == []
 
 
 # --- the sentences -------------------------------------------------------------------
