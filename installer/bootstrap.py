@@ -71,6 +71,15 @@ TEST_PACKAGES = (
     "xdotool",
     "xvfb",
 )
+#: What builds the Debian package and looks at it, in `test --full`.
+PACKAGING_PACKAGES = (
+    "appstream",
+    "binutils",
+    "debootstrap",
+    "desktop-file-utils",
+    "dpkg-dev",
+    "lintian",
+)
 DEBIAN_TEST_PACKAGES = ("chromium", "firefox-esr")
 
 #: Lock files by command, in the order of installation.
@@ -214,13 +223,20 @@ def need_python_packages(locks: Sequence[str]) -> None:
     state = _state(locks)
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
         return
-    pip: list[str | Path] = [executable("python"), "-m", "pip", "install"]
+    pip = install_locked(executable("python"), locks)
+    run([*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT])
+    stamp.write_text(state, encoding="utf-8")
+
+
+def install_locked(python: Path, locks: Sequence[str]) -> list[str | Path]:
+    """Install what the locks name for an interpreter; return the words of its pip."""
+    pip: list[str | Path] = [python, "-m", "pip", "install"]
     pip.append("--disable-pip-version-check")
     # pyscard has no wheel for Linux: it is built with the locked tools of build.txt.
     binary = ["--only-binary", ":all:"]
     if sys.platform == "linux":
         binary += ["--no-binary", "pyscard"]
-    tools = str(executable("python").parent) + os.pathsep + os.environ.get("PATH", "")
+    tools = str(python.parent) + os.pathsep + os.environ.get("PATH", "")
     for lock in locks:
         locked: list[str | Path] = [
             "--no-build-isolation",
@@ -229,8 +245,7 @@ def need_python_packages(locks: Sequence[str]) -> None:
             LOCKS / lock,
         ]
         run([*pip, *binary, *locked], PATH=tools)
-    run([*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT])
-    stamp.write_text(state, encoding="utf-8")
+    return pip
 
 
 def _state(locks: Sequence[str]) -> str:
@@ -353,7 +368,8 @@ def test(arguments: Sequence[str]) -> int:
     extra = DEBIAN_TEST_PACKAGES if distribution() == "debian" else ()
     # Node.js from elsewhere has npm with it, and Debian's would not go beside it.
     npm = () if shutil.which("npm") else ("npm",)
-    need_packages((*TEST_PACKAGES, *npm, *extra))
+    packaging = PACKAGING_PACKAGES if extra and "--full" in arguments else ()
+    need_packages((*TEST_PACKAGES, *npm, *extra, *packaging))
     need_venv()
     need_python_packages(TEST_LOCKS)
     need_npm_packages()

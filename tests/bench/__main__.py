@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cardio.files import EF
-from tests.bench import idle
+from tests.bench import idle, package
 from tests.bench.clients import Bench
 from tests.bench.counts import (
     HEAD,
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
                 bench = Bench(service, card, Path(folder))
                 say(f"card: {persona}, applet {card.profile.applet}\n")
                 tables(bench, options.crowd)
-    for line in idle.measured(options.idle):
+    for line in (*idle.measured(options.idle), *package.measured()):
         say(line)
     return 0
 

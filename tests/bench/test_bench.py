@@ -81,3 +81,4 @@ def test_the_benchmark_runs(pcscd: Pcscd) -> None:
         assert printed.count(line) == 2
     assert re.search(r"idle agent: \d+ MiB.*wake-ups", printed)
     assert re.search(r"idle its tray: \d+ MiB.*wake-ups", printed)
+    assert printed.splitlines()[-1].startswith("package")
