@@ -218,7 +218,9 @@ function unavailable(state) {
 
 /** Find the agent: its port and what it says of itself. */
 async function find(options, signal, tellAsked) {
-  if (options.mock) return { port: null, status: await pretend("status", null, options) };
+  if (options.mock) {
+    return { port: null, mock: true, status: await pretend("status", null, options) };
+  }
   let old = false;
   let refusal = null;
   for (const port of candidates(options)) {

@@ -171,7 +171,7 @@ export type AgentState =
   /** The agents that answer belong to other people of this computer. */
   | "other-user";
 
-export interface Detection {
+export interface Detection extends MayBeMock {
   state: AgentState;
   /** Whose question the person sees. */
   browser: "chromium" | "firefox" | "other";

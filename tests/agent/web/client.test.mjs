@@ -190,7 +190,7 @@ test("a mock sends nothing and marks each answer", async () => {
   const { certificate } = await eid.getSigningCertificate(MOCK);
   const answers = [
     await eid.status(MOCK),
-    (await eid.detect(MOCK)).status,
+    await eid.detect(MOCK),
     await eid.authenticate(NONCE, MOCK),
     await eid.readIdentity(MOCK),
     await eid.getSigningCertificate(MOCK),
