@@ -28,6 +28,7 @@ from agent.trust.runner import SystemRunner
 from agent.words import quoted
 from cardio.card import CardSource
 
+_WORST_FIRST = (State.PROBLEM, State.WARNING, State.UNKNOWN, State.OK)
 #: A zip's own time stamp, which would tell nothing and be no one's.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -50,9 +51,9 @@ def main(options: argparse.Namespace) -> int:
 
 
 def for_a_window(folder: Path, source: CardSource, lang: str) -> list[str]:
-    """Return the page's lines: the verdict, what is not well, then the rest."""
+    """Return the page's lines: the verdict, problems, doubts, then what is well."""
     found = look.examine(place(folder, lambda: source))
-    found.sort(key=lambda one: one.state is State.OK)
+    found.sort(key=lambda one: _WORST_FIRST.index(one.state))
     *lines, verdict = findings.lines(found, lang)
     return [verdict, *(" ".join(line.split()) for line in lines)]
 

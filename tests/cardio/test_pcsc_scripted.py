@@ -7,7 +7,12 @@ import time
 import pytest
 
 from cardio import apdu
-from cardio.errors import CardReset, ServiceUnavailable
+from cardio.errors import (
+    CardReset,
+    ServiceRefused,
+    ServiceStopped,
+    ServiceUnavailable,
+)
 from cardio.files import ATR_1_8
 from tests.cardio.fake_winscard import (
     AWAY,
@@ -205,6 +210,26 @@ def test_a_service_that_stops_without_readers_means_none(
     monkeypatch.setattr(pcsc, "_STOPS_WITHOUT_READERS", True)
     winscard.codes[call].append(code)
     assert pcsc.PcscReaders().readers() == ()
+
+
+@pytest.mark.parametrize("call", ["establish", "list", "look"])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (scard.SCARD_E_NO_SERVICE, ServiceStopped),
+        (scard.SCARD_E_SERVICE_STOPPED, ServiceStopped),
+        (scard.SCARD_W_SECURITY_VIOLATION, ServiceRefused),
+        (scard.SCARD_F_COMM_ERROR, ServiceUnavailable),
+    ],
+)
+def test_why_the_service_is_of_no_use_is_told_apart(
+    winscard: FakeWinscard, call: str, code: int, kind: type[ServiceUnavailable]
+) -> None:
+    """It does not run, does not let this user in, or something else."""
+    winscard.codes[call].append(code)
+    with pytest.raises(ServiceUnavailable) as caught:
+        pcsc.PcscReaders().readers()
+    assert type(caught.value) is kind
 
 
 # --- a card after a sleep ------------------------------------------------------------

@@ -330,6 +330,10 @@ async def test_help_leads_to_the_page_of_the_doctor(
         assert page.lines[1].startswith("PROBLEM ")
         assert page.lines[2].startswith("-> ")
         assert any(line.startswith("good Card: Belgian") for line in page.lines)
+        marks = [line.split()[0] for line in page.lines[1:] if line[:2] != "->"]
+        first = list(dict.fromkeys(marks))
+        assert marks == sorted(marks, key=first.index)
+        assert first[-1] == "good"
 
 
 async def test_the_demo_has_no_page_of_the_doctor(tmp_path: Path) -> None:
