@@ -17,6 +17,8 @@ MAX_ORIGINS = 256
 REFUSALS = 3
 #: Seconds of waiting after the third refusal, the fourth, and each further one.
 WAITS = (60.0, 300.0, 1800.0)
+#: Seconds for which a site that had a person asked to change the PIN may not again.
+CHANGE_SECONDS = 600.0
 
 
 class Bucket:
@@ -52,6 +54,7 @@ class _Site:
         self.operations = Bucket(20, 3.0, now)
         self.refusals = 0
         self.waits_until = 0.0
+        self.changes_from = 0.0
 
 
 class Limits:
@@ -82,6 +85,16 @@ class Limits:
         """Learn that an operation bothers nobody: a virtual card, and no question."""
         self._site(origin, self._clock()).operations.give_back()
 
+    def may_change(self, origin: str) -> None:
+        """Refuse a site that had the PIN's change asked about: `too-many-requests`."""
+        now = self._clock()
+        _want_none(self._site(origin, now).changes_from - now)
+
+    def changes(self, origin: str) -> None:
+        """Learn that a person is asked to change the PIN for this site."""
+        now = self._clock()
+        self._site(origin, now).changes_from = now + CHANGE_SECONDS
+
     def refused(self, origin: str) -> None:
         """Learn that the person refused, or closed the question."""
         now = self._clock()
@@ -103,7 +116,11 @@ class Limits:
     def _to_forget(self, now: float) -> str:
         """Return who asked longest ago; of those who wait only where all others do."""
         *others, _newest = self._sites.items()
-        idle = (name for name, site in others if site.waits_until <= now)
+        idle = (
+            name
+            for name, site in others
+            if max(site.waits_until, site.changes_from) <= now
+        )
         return next(idle, others[0][0])
 
 

@@ -119,7 +119,7 @@ def description(version: str) -> dict[str, Any]:
                     "Ask consent and read the certificate for signing.",
                     _SIGNING_CERTIFICATE,
                     _CARD + _CERTIFICATE,
-                    _CERTIFICATE_REQUEST,
+                    _CARD_REQUEST,
                 )
             },
             "/v1/sign": {
@@ -147,6 +147,15 @@ def description(version: str) -> dict[str, Any]:
                         "not-found",
                     ),
                     _SIGN_PDF_REQUEST,
+                )
+            },
+            "/v1/change-pin": {
+                "post": _call(
+                    "change-pin",
+                    "Have the person change the PIN, once in ten minutes at most.",
+                    _CHANGED,
+                    (*_CARD, "pin-incorrect", "pin-blocked"),
+                    _CARD_REQUEST,
                 )
             },
             "/v1/openapi.json": {
@@ -257,6 +266,7 @@ _PROBLEM = _object(
         "operation": {
             "enum": [
                 "authenticate",
+                "change-pin",
                 "events",
                 "identity",
                 "readers",
@@ -389,7 +399,7 @@ _TOKEN = _object(
     }
 )
 
-_CERTIFICATE_REQUEST = _object({}, {"reader": _TEXT, "lang": _LANG}) | {
+_CARD_REQUEST = _object({}, {"reader": _TEXT, "lang": _LANG}) | {
     "additionalProperties": False
 }
 
@@ -442,6 +452,8 @@ _SIGN_REQUEST = _object(
 }
 
 _SIGNATURE = _object({"signature": _BASE64, "signatureAlgorithm": _ALGORITHM})
+
+_CHANGED = _object({"changed": {"const": True}})
 
 _SIGN_PDF_REQUEST = _object(
     {

@@ -67,8 +67,8 @@ class AuthenticateRequest:
 
 
 @dataclass(frozen=True)
-class CertificateRequest:
-    """Body of POST /v1/signing-certificate."""
+class CardRequest:
+    """Body of POST /v1/signing-certificate and POST /v1/change-pin."""
 
     reader: str | None = None
     lang: str | None = None
@@ -141,10 +141,10 @@ def parse_authenticate(body: bytes) -> AuthenticateRequest:
     return AuthenticateRequest(nonce, _text(members, "reader"), _lang(members))
 
 
-def parse_certificate_request(body: bytes) -> CertificateRequest:
-    """Parse the body of POST /v1/signing-certificate, which may be none."""
+def parse_card_request(body: bytes) -> CardRequest:
+    """Parse a body of POST /v1/signing-certificate or change-pin; it may be none."""
     members = _members(body or b"{}", {"reader", "lang"})
-    return CertificateRequest(_text(members, "reader"), _lang(members))
+    return CardRequest(_text(members, "reader"), _lang(members))
 
 
 def parse_sign(body: bytes) -> SignRequest:

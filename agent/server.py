@@ -61,6 +61,7 @@ _ASKING = (
     "/v1/signing-certificate",
     "/v1/sign",
     "/v1/sign-pdf",
+    "/v1/change-pin",
 )
 #: The methods of each call, for preflights.
 _METHODS = {
@@ -352,12 +353,13 @@ def _speaking(lang: str) -> Iterator[None]:
 def _asking_calls() -> dict[str, Handler]:
     """Return what answers each of the calls that may ask the person."""
     return {
+        "/v1/change-pin": _asking(protocol.parse_card_request, AgentService.change_pin),
         "/v1/identity": _asking(protocol.parse_identity, AgentService.identity),
         "/v1/authenticate": _asking(
             protocol.parse_authenticate, AgentService.authenticate
         ),
         "/v1/signing-certificate": _asking(
-            protocol.parse_certificate_request, AgentService.signing_certificate
+            protocol.parse_card_request, AgentService.signing_certificate
         ),
         "/v1/sign": _asking(protocol.parse_sign, AgentService.sign),
         "/v1/sign-pdf": _asking(

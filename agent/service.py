@@ -19,6 +19,7 @@ from agent.activity import Activity
 from agent.ahead import ReadAhead
 from agent.announcer import Announcer
 from agent.attendance import Attendance
+from agent.changes import Changes
 from agent.choosing import Choosing
 from agent.consent import Grants
 from agent.counter import Desk, Turns, Whose
@@ -37,7 +38,7 @@ from agent.pinsigning import PinSigning
 from agent.policyfile import PolicyFile
 from agent.protocol import (
     AuthenticateRequest,
-    CertificateRequest,
+    CardRequest,
     IdentityRequest,
     SignPdfRequest,
     SignRequest,
@@ -54,7 +55,7 @@ from cardio.readers import ReaderState
 
 T = TypeVar("T")
 
-FEATURES = ("authenticate", "chip", "events", "identity", "sign")
+FEATURES = ("authenticate", "change-pin", "chip", "events", "identity", "sign")
 _CLOSING_SECONDS = 10.0
 
 
@@ -172,6 +173,9 @@ class AgentService:
             self._limits,
             policy.now,
             virtual=source.virtual,
+        )
+        self._changes = Changes(
+            self._operations, self._limits, self._monitor, source, policy.now
         )
         self._documents = Documents(
             self._operations, signing, self._known, policy.now, settings.timestamp_url
@@ -354,7 +358,7 @@ class AgentService:
     async def signing_certificate(
         self,
         origin: str,
-        request: CertificateRequest,
+        request: CardRequest,
         lang: str,
         find_program: FindProgram = browser,
     ) -> dict[str, object]:
@@ -380,6 +384,16 @@ class AgentService:
     ) -> dict[str, object]:
         """Have the person review documents, and sign those that they leave in."""
         return await self._documents.sign(origin, request, lang, find_program)
+
+    async def change_pin(
+        self,
+        origin: str,
+        request: CardRequest,
+        lang: str,
+        find_program: FindProgram = browser,
+    ) -> dict[str, object]:
+        """Have the person change the PIN, which the site never sees."""
+        return await self._changes.change(origin, request, lang, find_program)
 
     # --- events ----------------------------------------------------------------------
 

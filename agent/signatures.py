@@ -16,7 +16,7 @@ from agent.limits import Limits
 from agent.operations import FindProgram, Operation, Operations
 from agent.pinsigning import PinSigning, ToSign
 from agent.policy import Policy
-from agent.protocol import CertificateRequest, SignRequest
+from agent.protocol import CardRequest, SignRequest
 from agent.reading import SignatureReady
 from agent.token import base64_text
 from agent.ui import Consent, Permission, Signing, Values
@@ -105,7 +105,7 @@ class Signatures:
     async def certificate(
         self,
         origin: str,
-        request: CertificateRequest,
+        request: CardRequest,
         lang: str,
         find_program: FindProgram,
     ) -> dict[str, object]:

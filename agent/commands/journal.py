@@ -13,7 +13,14 @@ from agent.journal import CANCELLED, FILE, GIVEN, PERSON, Contents, Journal
 from agent.texts import text
 from agent.words import one_line, origin_line
 
-_CALLS = ("identity", "authenticate", "signing-certificate", "sign", "sign-pdf")
+_CALLS = (
+    "identity",
+    "authenticate",
+    "signing-certificate",
+    "sign",
+    "sign-pdf",
+    "change-pin",
+)
 _DATA = ("identity", "address", "photo", "certificate", "signature", "documents")
 
 
@@ -74,7 +81,8 @@ def _line(entry: dict[str, Any], lang: str) -> str:
     who = origin_line(entry["origin"])
     if isinstance(program := entry.get("program"), str):
         who = f"{who} ({one_line(program)})"
-    return f"{entry['time']}  {who}  {call}: {data}  {words}"
+    what = f"{call}: {data}" if data else call
+    return f"{entry['time']}  {who}  {what}  {words}"
 
 
 def _word(key: str, name: str, known: tuple[str, ...], lang: str) -> str:

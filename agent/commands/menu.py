@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import agent
-from agent import preferences, releasecheck, tls
+from agent import pinchange, preferences, releasecheck, tls
 from agent.commands import Failure, change_pin, say, trust
 from agent.commands.card import explained, reader_line
 from agent.commands.journal import lines as journal_lines
@@ -414,16 +414,16 @@ class Menu:
                     return change_pin.look(source, found.state)
 
             card = await reservation.run(look)
-            tries = card.expected.tries_left
+            tries = card.card.expected.tries_left
             question = PinChange(name, tries, lang, card.virtual, self._marks())
-            asked = change_pin.ask(talk, question, card.entry)
+            asked = pinchange.ask(talk, question, card.card.entry)
             pins = await self._service.pose(card.stay, asked)
 
             def change() -> None:  # owns the PINs; begins before anything is awaited
                 with explained():
                     change_pin.change(source, card, pins, lang)
 
-            typed = card.entry is PinEntry.TYPED
+            typed = card.card.entry is PinEntry.TYPED
             leave = "window-working-leave" if typed else "window-change-type-there"
             page = self._info("window-working", text(leave, lang))
             waits.append(asyncio.create_task(talk.page(page)))

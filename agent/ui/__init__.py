@@ -120,6 +120,14 @@ class PinChange:
 
 
 @dataclass(frozen=True)
+class AskedPinChange(PinChange):
+    """The same by a site's wish, which sees neither PIN."""
+
+    site: str = ""
+    program: str | None = None
+
+
+@dataclass(frozen=True)
 class FileSigning:
     """The card in a reader is to sign a file, by the person's own wish.
 
@@ -283,6 +291,15 @@ class Conversation(Protocol):
     async def review(self, question: Review, draw: Draw) -> tuple[bool, ...]:
         """Return which documents shall be signed, after the person could see them."""
 
+    async def change_last_try(self, question: PinChange) -> bool:
+        """Return whether what is, or may be, the last try may be used."""
+
+    async def change_on_reader(self, question: PinChange) -> bool:
+        """Return whether the PINs will be typed on the reader."""
+
+    async def old_and_new_pin(self, question: PinChange) -> tuple[Pin, Pin]:
+        """Return the old PIN and the new one, which differ."""
+
     def working(self, done: int, total: int) -> None:
         """Show how much of a card is read, in bytes; (0, 0) while it signs."""
 
@@ -367,6 +384,18 @@ class AskedAtOnce:
     async def review(self, question: Review, draw: Draw) -> tuple[bool, ...]:
         """Sign all: each is described where its PIN is asked."""
         return (True,) * len(question.documents)
+
+    async def change_last_try(self, question: PinChange) -> bool:
+        """Not asked here."""
+        raise Unavailable
+
+    async def change_on_reader(self, question: PinChange) -> bool:
+        """Not asked here."""
+        raise Unavailable
+
+    async def old_and_new_pin(self, question: PinChange) -> tuple[Pin, Pin]:
+        """Not asked here."""
+        raise Unavailable
 
     def working(self, done: int, total: int) -> None:
         """Show nothing."""

@@ -21,6 +21,7 @@ from typing import TypeVar
 from agent.texts import text, tries_left
 from agent.ui import (
     AskedAtOnce,
+    AskedPinChange,
     Cancelled,
     Choice,
     Consent,
@@ -51,6 +52,8 @@ _MAX_REPEATS = 10
 _PAUSED_SECONDS = 0.2
 #: Calls that ask for no PIN, so that nothing need be said of it.
 _WITHOUT_PIN = ("identity", "signing-certificate")
+#: What the sentences about a call's end are named after.
+_KINDS = {"authenticate": "login", "change-pin": "change"}
 #: Ends of a login that the person who is asked has brought about, or cannot be told.
 _OWN_DOING = ("user-denied", "user-cancelled", "no-user-interface")
 
@@ -112,7 +115,7 @@ class TerminalInterface(AskedAtOnce):
         """
         if outcome.call in _WITHOUT_PIN or outcome.code in _OWN_DOING:
             return
-        kind = "login" if outcome.call == "authenticate" else "sign"
+        kind = _KINDS.get(outcome.call, "sign")
         words = text(
             f"{kind}-done" if outcome.code == "given" else f"{kind}-not-done",
             outcome.lang,
@@ -189,7 +192,7 @@ class TerminalInterface(AskedAtOnce):
         return text(
             key,
             question.lang,
-            virtual=_virtual(question),
+            virtual=_virtual(question) + _wish(question),
             reader=quoted(question.reader),
             tries=tries_left(question.tries_left, question.lang),
         )
@@ -451,7 +454,9 @@ def _virtual(question: Consent | Login | Choice | Outcome | _Own) -> str:
 
     A program is named where no known browser asks.
     """
-    program = None if isinstance(question, _Own) else question.program
+    program = None
+    if isinstance(question, AskedPinChange) or not isinstance(question, _Own):
+        program = question.program
     return "".join(
         marks(
             question.lang,
@@ -460,6 +465,13 @@ def _virtual(question: Consent | Login | Choice | Outcome | _Own) -> str:
             program=program,
         )
     )
+
+
+def _wish(question: PinChange) -> str:
+    """Return whose wish a change is, where it is not the person's own."""
+    if not isinstance(question, AskedPinChange):
+        return ""
+    return text("change-asked", question.lang, site=site_name(question.site))
 
 
 def _goal(question: Login, entry: PinEntry | None = None) -> str:

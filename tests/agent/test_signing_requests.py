@@ -11,11 +11,11 @@ import pytest
 from agent.errors import Problem
 from agent.protocol import (
     DIGEST_SIZES,
-    CertificateRequest,
+    CardRequest,
     Named,
     SignPdfRequest,
     SignRequest,
-    parse_certificate_request,
+    parse_card_request,
     parse_sign,
     parse_sign_pdf,
 )
@@ -42,8 +42,8 @@ DOCUMENT = {"name": "Verklaring.pdf", "pdf": base64.b64encode(b"%PDF-").decode()
 
 def test_what_is_described_is_taken() -> None:
     """Each member at its place, bytes as bytes."""
-    assert parse_certificate_request(b"") == CertificateRequest()
-    assert parse_certificate_request(b'{"lang":"nl"}') == CertificateRequest(None, "nl")
+    assert parse_card_request(b"") == CardRequest()
+    assert parse_card_request(b'{"lang":"nl"}') == CardRequest(None, "nl")
     assert parse_sign(_sign(documentName="Verklaring")) == SignRequest(
         b"certificate", bytes(48), "SHA-384", "Verklaring"
     )

@@ -113,11 +113,19 @@ class Desk(QObject):
         agreed = self._agreed and not signs  # to each signature by itself
         if kind == "pin" and not (question["wrong"] or agreed):
             # The field has no focus before the person agreed (SAFETY 16).
-            first = pin.sign(question) if signs else pin.login(question)
-            first.answered.connect(lambda _: self._agree(kind, question))
-            self._show(first)
+            self._first(pin.sign if signs else pin.login, kind, question)
+        elif kind == "change-pin" and "site" in question:
+            self._first(pin.change_asked, kind, question)
         else:
             self._put(kind, question)
+
+    def _first(
+        self, page: Callable[[Message], Page], kind: str, question: Message
+    ) -> None:
+        """Show a page before that of the PIN, which comes once the person agreed."""
+        first = page(question)
+        first.answered.connect(lambda _: self._agree(kind, question))
+        self._show(first)
 
     # --- the citizen's screen ---------------------------------------------------------
 

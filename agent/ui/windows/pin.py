@@ -140,9 +140,22 @@ def elsewhere(question: Message) -> Page:
     return page
 
 
+def change_asked(question: Message) -> Page:
+    """Ask whether to change the PIN for a site; what follows are the PINs."""
+    page = Page(question, "window-change-asked")
+    page.site()
+    page.say("window-change-reader", reader=question["reader"])
+    page.say("window-change-asked-means")
+    page.cancel()
+    page.allow("window-to-pin", answer=True)
+    return page
+
+
 def change(question: Message) -> Page:
     """Ask the old PIN and the new one twice."""
     page = Page(question, "window-change")
+    if "site" in question:
+        page.site()
     page.say("window-change-reader", reader=question["reader"])
     _tries(page)
     old = _field(page, "window-change-old")
@@ -182,7 +195,11 @@ def change(question: Message) -> Page:
 
 def change_on_reader(question: Message) -> Page:
     """Say that the three PINs of a change are typed on the reader."""
-    page = Page(question, "window-change")
+    asked = "site" in question
+    page = Page(question, "window-change-asked" if asked else "window-change")
+    if asked:
+        page.site()
+        page.say("window-change-asked-means")
     page.say("window-change-reader", reader=question["reader"])
     _tries(page)
     page.say("window-change-on-reader")

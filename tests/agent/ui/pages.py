@@ -13,6 +13,7 @@ from agent.pdf.document import NOTICES
 from agent.texts import text
 from agent.ui import (
     AlwaysUsed,
+    AskedPinChange,
     Awaited,
     Choice,
     Consent,
@@ -148,6 +149,9 @@ def _change(left: int | None = 3, reader: str = "ACS ACR38U") -> PinChange:
     return PinChange(reader, left, "", virtual=False)
 
 
+_CHANGE_ASKED = AskedPinChange("ACS ACR38U", 3, "", virtual=False, site=SITE)
+
+
 def _working(done: int, total: int) -> Make:
     def make(lang: str) -> Page:
         question = dataclasses.asdict(_login(lang=lang))
@@ -278,4 +282,7 @@ PAGES: dict[str, Make] = {
     "change": _of(pin.change, _change()),
     "change-last-try": _of(pin.change_last_try, _change(1, "Generic Reader " * 12)),
     "change-on-reader": _of(pin.change_on_reader, _change()),
+    "change-asked": _of(pin.change_asked, _CHANGE_ASKED),
+    "change-asked-on-reader": _of(pin.change_on_reader, _CHANGE_ASKED),
+    "ended-changed": _of(card.ended, _outcome("change-pin", "given")),
 }

@@ -85,6 +85,23 @@ def test_a_login_is_agreed_to_before_the_pin_whatever_was_asked_before(
     assert _ask(desk, "pin", wrong=True) == text("window-wrong", "en")
 
 
+def test_a_change_for_a_site_is_agreed_to_before_there_is_a_field(desk: Desk) -> None:
+    """The page says whose wish it is; the person's own goes to the fields at once."""
+    reader = {"reader": "ACS ACR38U"}
+    assert _ask(desk, "change-pin", **reader) == text("window-change-asked", "en")
+    page = desk._window.page
+    assert page is not None
+    assert "portal.example" in page.spoken
+    page.answered.emit(True)
+    assert desk._window.page is not None
+    assert desk._window.page.heading == text("window-change", "en")
+    assert "portal.example" in desk._window.page.spoken
+    own = {name: value for name, value in QUESTION.items() if name != "site"}
+    asked = {"ask": "change-pin", "id": 2, "seconds": 120.0, "screen": None}
+    desk._received(asked | {"question": own | reader})
+    assert desk._window.page.heading == text("window-change", "en")
+
+
 NOTICE: Message = QUESTION | {"data": ["identity"]}
 
 
