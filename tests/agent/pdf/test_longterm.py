@@ -37,6 +37,7 @@ from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 from agent import cli
 from agent.commands import sign
 from agent.errors import STATUS
+from agent.pdf import process
 from agent.pdf.inspection import inspect
 from agent.pdf.process import DocumentFailed, validated
 from agent.pdf.services import (
@@ -271,6 +272,35 @@ async def _unsigned(
     pair = pair or signers.signer(services)
     keyless = pki.Pair(pair.cert, None)  # type: ignore[arg-type]  # signing would fail
     await lasting(services, pair=keyless, **options)
+
+
+async def test_the_child_imports_nothing_any_more(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is installed beside it: what it needs, it has before it reads."""
+    code = """
+import dataclasses
+wanted = []
+confine, inspect = worker.host.confine, worker.inspect
+def confined(*limits):
+    confine(*limits)
+    def hear(event, args):
+        if event == "import" and args[0].split(".")[0] not in worker._NOT_USED:
+            wanted.append(args[0])
+    sys.addaudithook(hear)
+def inspected(pdf):
+    return dataclasses.replace(inspect(pdf), title=" ".join(wanted) or "nothing")
+worker.host.confine, worker.inspect = confined, inspected
+"""
+    pdf = await lasting(services, await lasting(services))
+    changed(monkeypatch, code)
+    order = {"do": "validate", "cas": [], "now": "2026-11-25T12:00:00+00:00"}
+    async with process._child(pdf) as child:
+        shown = await process.Document.of(child, pdf)
+        await shown.page(0, 100)
+        await child.ask(order, pdf)
+        again = await process.Document.of(child, pdf)
+    assert again.inspection.title == "nothing"
 
 
 _WRONG = {
