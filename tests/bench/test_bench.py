@@ -40,6 +40,7 @@ def apdus(card: str, begin: str) -> int:
 
 @pytest.mark.pcscd
 @pytest.mark.sweep
+@pytest.mark.timeout(310)
 @pytest.mark.skipif(shutil.which("opensc-explorer") is None, reason="no opensc")
 def test_the_benchmark_runs(pcscd: Pcscd) -> None:
     """It prints every count on both applets, within its limits, and a real card's time.
