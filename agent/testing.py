@@ -7,7 +7,7 @@
 
 The card is always one in this process, and nothing else can be given. Needs pytest
 (extra `testing`). No other module imports it, no command and no entry point starts
-it, and packages for citizens are to leave it out (SAFETY 22). Touches loopback and a
+it, and what citizens install leaves it out (SAFETY 22). Touches loopback and a
 temporary folder; the agent runs in a thread of its own, beside any kind of test.
 """
 

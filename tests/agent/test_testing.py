@@ -169,6 +169,17 @@ def test_nothing_starts_it_but_a_test_that_names_it() -> None:
                 assert "agent.testing" not in path.read_text(encoding="utf-8"), path
 
 
+def test_what_citizens_install_leaves_it_out() -> None:
+    """The frozen program has neither the scripted person nor the client's mock."""
+    spec = (ROOT / "installer" / "frozen" / "eid-agent.spec").read_text("utf-8")
+    assert 'FOR_TESTS = ["agent.testing"]' in spec
+    assert "filter=lambda name: name not in FOR_TESTS" in spec
+    assert "excludes=UNUSED + FOR_TESTS" in spec
+    mocks = {f"web/{path.name}" for path in (ROOT / "agent" / "web").glob("mock*")}
+    assert mocks == set(re.findall(r'"(web/mock[^"]*)"', spec))
+    assert 'collect_data_files("agent", excludes=MOCK)' in spec
+
+
 def test_the_guide_names_what_there_is(eid_agent: AgentUnderTest) -> None:
     """Every call in docs/testing.md exists, and every call of a person is there."""
     guide = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
