@@ -379,9 +379,12 @@ class Menu:
         except Failure as failure:
             said = failure.sentence(self._lang)
         except Problem as problem:
-            if problem.code == "user-cancelled":
+            if problem.code != "user-cancelled":
+                said = problem.title(self._lang)
+            elif talk.crashed:
+                said = text("change-crashed", self._lang)
+            else:
                 raise Cancelled from None
-            said = problem.title(self._lang)
         finally:
             self._asking = False
             closed = any(wait.done() for wait in waits)

@@ -618,12 +618,21 @@ def test_the_pin_is_changed_from_the_menu(place: Place) -> None:
         assert card.count(INS.CHANGE_REFERENCE_DATA) == 2
 
 
-def test_a_card_that_is_pulled_while_its_pin_is_changed_keeps_it(place: Place) -> None:
-    """The window says why."""
+def test_a_window_or_card_that_goes_while_the_pin_is_changed_changes_none(
+    place: Place,
+) -> None:
+    """A window says why."""
     card = RecordedCard(load_profile("adult"))
     with place.pcscd.insert(card) as pull:
+        field = want(words("window-change-old"), "password text", has=["focused"])
         place.open_menu("pin")
-        place.sees(want(words("window-change-old"), "password text", has=["focused"]))
+        place.sees(field)
+        place.desktop.type(PIN)
+        os.kill(place.window_process(), signal.SIGKILL)
+        crashed = words("window-words", words=words("change-crashed"))
+        place.sees(want(crashed, "label"))
+        place.open_menu("pin")
+        place.sees(field)
         place.desktop.type(PIN)
         pull()
         removed = Problem("card-removed").title("en")

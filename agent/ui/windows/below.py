@@ -58,16 +58,23 @@ class Below(QWidget):
         """Look at nothing until the page has its place."""
         self._held = True
 
-    def settle(self, *, scrolls: bool) -> None:
-        """Go on, now that it has; a page that needs no scrolling is seen at once."""
+    def offer(self) -> bool:
+        """Take room for a page that does not fit; True where that is new."""
         assert self._page is not None
+        if not self._page.values or not self.isHidden():
+            return False
+        if look.is_narrow(self):
+            self._row.setDirection(QHBoxLayout.Direction.TopToBottom)
+        # As long as it will be, so that its room is known.
+        self._tell(len(self._page.values), "down")
+        self.show()
+        return True
+
+    def settle(self) -> None:
+        """Go on, now that it has; a page that fits is seen at once."""
         self._held = False
-        if not scrolls:
+        if self.isHidden():
             self._end()
-        elif self._page.values:
-            if look.is_narrow(self):
-                self._row.setDirection(QHBoxLayout.Direction.TopToBottom)
-            self.show()
 
     def look(self) -> None:
         """Find out what is seen now."""
@@ -76,13 +83,16 @@ class Below(QWidget):
         if self._at_end():
             self._end()
         further = sum(self._is_further(value) for value in self._page.values)
+        self._tell(further, "up" if self._at_end() else "down")
+        self.changed.emit()
+
+    def _tell(self, further: int, way: str) -> None:
+        assert self._page is not None
         key = "window-below-seen" if self._seen else "window-below"
         words = self._page.text(key, count=further)
         self._said.setText(words)
         self._said.setAccessibleName(words)
-        key = "window-below-up" if self._at_end() else "window-below-down"
-        self.button.setText(self._page.text(key))
-        self.changed.emit()
+        self.button.setText(self._page.text(f"window-below-{way}"))
 
     def _at_end(self) -> bool:
         assert self._page is not None

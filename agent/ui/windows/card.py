@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QRadioButton
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar
 
 from agent.ui.frames import Message
-from agent.ui.windows import look
 from agent.ui.windows.page import Page
 from agent.ui.windows.plain import plain
 from agent.words import quoted
@@ -44,26 +41,12 @@ def choose(question: Message) -> Page:
     page = Page(question, f"window-choose-{naming}" if naming else "window-choose")
     page.site()
     tests = question["test_cards"] or [False] * len(question["options"])
-    buttons = []
-    for name, test in zip(question["options"], tests, strict=True):
-        mark = page.text("test-card") if test else ""
-        words = mark + quoted(name)
-        # Such a button breaks no lines by itself, and takes & for a key.
-        lines = textwrap.wrap(words, look.letters(page) // 2) or [words]
-        button = QRadioButton("\n".join(lines).replace("&", "&&"))
-        button.setAccessibleName(words)
-        page.column.addWidget(button)
-        buttons.append(button)
-    page.cancel()
-    go_on = page.allow("window-continue", answer=None)
-    go_on.set_ready(ready=False)
-    for button in buttons:
-        button.toggled.connect(lambda _: go_on.set_ready(ready=True))
-    go_on.clicked.disconnect()
-    go_on.clicked.connect(
-        lambda: page.answered.emit([one.isChecked() for one in buttons].index(True))
-    )
-    page.first = buttons[0]
+    mark = page.text("test-card")
+    readers = [
+        (mark if test else "") + quoted(name)
+        for name, test in zip(question["options"], tests, strict=True)
+    ]
+    page.options(readers, "window-continue", "window-cancel")
     return page
 
 

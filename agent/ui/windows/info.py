@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QPushButton, QRadioButton
+from PySide6.QtWidgets import QPushButton
 
 from agent.ui.frames import Message
-from agent.ui.windows.page import Page
+from agent.ui.windows import look
+from agent.ui.windows.page import Page, wrapped
 
 
 def info(question: Message) -> Page:
@@ -22,20 +23,7 @@ def pick(question: Message) -> Page:
     """Let the person choose one of several lines, and do something with it."""
     page = Page(question, question["heading"])
     _lines(page)
-    buttons = [QRadioButton(_plain(option)) for option in question["options"]]
-    for button in buttons:
-        page.column.addWidget(button)
-    page.cancel("window-close")
-    take = QPushButton(page.text(question["action"]))
-    take.setAutoDefault(False)
-    take.setEnabled(False)
-    page.buttons.append(take)
-    for button in buttons:
-        button.toggled.connect(lambda _: take.setEnabled(True))
-    take.clicked.connect(
-        lambda: page.answered.emit([one.isChecked() for one in buttons].index(True))
-    )
-    page.first = buttons[0]
+    page.options(question["options"], question["action"], "window-close")
     return page
 
 
@@ -44,7 +32,9 @@ def menu(question: Message) -> Page:
     page = Page(question, "window-menu")
     _lines(page)
     for name in question["commands"]:
-        button = QPushButton(_plain(page.text(f"tray-menu-{name}")))
+        words = page.text(f"tray-menu-{name}")
+        button = QPushButton(wrapped(words, look.letters(page) * 2 // 3))
+        button.setAccessibleName(words)
         button.setAutoDefault(False)
         button.clicked.connect(lambda _, name=name: page.answered.emit(name))
         page.column.addWidget(button)
@@ -55,8 +45,3 @@ def menu(question: Message) -> Page:
 def _lines(page: Page) -> None:
     for line in page.question["lines"]:
         page.say("window-words", words=line)
-
-
-def _plain(words: str) -> str:
-    """Return words for a button, whose ampersands would be keys."""
-    return words.replace("&", "&&")

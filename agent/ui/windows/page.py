@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QRadioButton, QVBoxLayout, QWidget
 
 from agent.origins import mixed_labels
 from agent.texts import text
 from agent.ui.frames import Message
 from agent.ui.marks import marks
+from agent.ui.windows import look
 from agent.ui.windows.guard import GuardedButton
 from agent.ui.windows.plain import paragraph
 from agent.ui.windows.site import SiteName
@@ -95,6 +99,31 @@ class Page(QWidget):
         self.guarded.append(button)
         self.buttons.append(button)
         return button
+
+    def options(self, each: Sequence[str], key: str, cancel: str) -> None:
+        """Add lines of which one is chosen; the button `key` answers with its place."""
+        choices = [self._option(words) for words in each]
+        self.cancel(cancel)
+        go_on = self.allow(key, answer=None)
+        go_on.set_ready(ready=False)
+        for choice in choices:
+            choice.toggled.connect(lambda _: go_on.set_ready(ready=True))
+        go_on.clicked.disconnect()
+        go_on.clicked.connect(
+            lambda: self.answered.emit([one.isChecked() for one in choices].index(True))
+        )
+        self.first = choices[0]
+
+    def _option(self, words: str) -> QRadioButton:
+        button = QRadioButton(wrapped(words, look.letters(self) // 2))
+        button.setAccessibleName(words)
+        self.column.addWidget(button)
+        return button
+
+
+def wrapped(words: str, letters: int) -> str:
+    """Return a button's text: it breaks no lines by itself, and takes & for a key."""
+    return "\n".join(textwrap.wrap(words, letters) or [words]).replace("&", "&&")
 
 
 def marks_of(question: Message) -> list[str]:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from agent.ui.frames import Message
+from agent.ui.windows.look import is_narrow
 from agent.ui.windows.page import Page
 from agent.ui.windows.plain import paragraph
 from agent.words import one_line, quoted
@@ -84,6 +85,8 @@ class Review(Page):
         row = QWidget()
         across = QHBoxLayout(row)
         across.setContentsMargins(0, 0, 0, 0)
+        if is_narrow(self):
+            across.setDirection(QHBoxLayout.Direction.TopToBottom)
         box = QCheckBox(self.text("window-sign-do"))
         box.setAccessibleName(f"{box.text()}: {name}")
         box.setChecked(True)

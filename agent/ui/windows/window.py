@@ -208,23 +208,33 @@ class Window(QDialog):
             self._row.setDirection(QHBoxLayout.Direction.TopToBottom)
         for widget in self.findChildren(QWidget):
             widget.ensurePolished()  # fonts of the style sheet
-        if _height(self._foot, width - aside) > most // 2:
-            self._page.column.addWidget(self._foot)  # and scrolls with the page
-            self._foot.show()
-        needed = self._page.heightForWidth(width - aside)
         # No bar yet: once it is there it takes width, and the page needs more height.
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        wanted = self._measured(width, aside, most)
+        if wanted > most and self._below.offer():
+            wanted = self._measured(width, aside, most)
+        self.resize(width, min(wanted, most))
+        self._below.settle()
+        self._column.activate()
+        self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self._place(room)
+
+    def _measured(self, width: int, aside: int, most: int) -> int:
+        """Return the height that all of it needs; a foot that is too high scrolls."""
+        assert self._page is not None
+        if _height(self._foot, width - aside) > most // 2:
+            self._page.column.addWidget(self._foot)
+            self._foot.show()
+            bar = self._scroll.verticalScrollBar().sizeHint().width()
+            self._place_buttons(self._page.buttons, width - aside - bar)
+        needed = self._page.heightForWidth(width - aside)
         self._scroll.setFixedHeight(needed)
         self._column.invalidate()
         wanted = _height(self, width)
         self._scroll.setMinimumHeight(min(needed, self.fontMetrics().height() * 3))
         self._scroll.setMaximumHeight(_UNLIMITED)
         self._column.activate()  # the least size of the page before holds until then
-        self.resize(width, min(wanted, most))
-        self._below.settle(scrolls=wanted > most)
-        self._column.activate()
-        self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        self._place(room)
+        return wanted
 
     def _place(self, room: QRect) -> None:
         """Stand in the middle at first, then stay, but within the screen."""

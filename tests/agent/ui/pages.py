@@ -26,7 +26,9 @@ from agent.ui import (
 )
 from agent.ui import Values as ValuesQuestion
 from agent.ui.frames import Message
-from agent.ui.windows import card, consent, pin, sign
+from agent.ui.pages import Info, MenuPage, Pick
+from agent.ui.traystate import COMMANDS
+from agent.ui.windows import card, consent, info, pin, sign
 from agent.ui.windows.page import Page
 from cardio.beid.identity import DOCUMENT_TYPES
 from tests.agent.hostile import HOSTILE
@@ -285,4 +287,41 @@ PAGES: dict[str, Make] = {
     "change-asked": _of(pin.change_asked, _CHANGE_ASKED),
     "change-asked-on-reader": _of(pin.change_on_reader, _CHANGE_ASKED),
     "ended-changed": _of(card.ended, _outcome("change-pin", "given")),
+    "menu": _of(
+        info.menu, MenuPage(("Er is geen kaartlezer.",), COMMANDS, "", virtual=False)
+    ),
+    "info-journal": _of(
+        info.info,
+        Info(
+            "tray-menu-journal",
+            tuple(
+                f"2026-11-25T12:00:{n:02}Z  {LONG}  aanmelden: naam  gegeven"
+                for n in range(50)
+            ),
+            "",
+            virtual=False,
+            actions=("window-newer", "window-older"),
+        ),
+    ),
+    "info-trust": _of(
+        info.info,
+        Info(
+            "tray-menu-trust",
+            ("Chromium (/home/lotte/.pki/nssdb): vertrouwt de eID-agent niet.",),
+            "",
+            virtual=True,
+            actions=("window-trust-repair",),
+        ),
+    ),
+    "pick-sites": _of(
+        info.pick,
+        Pick(
+            "tray-menu-sites",
+            ("Kies een website.",),
+            (f"{SITE}: aanmelden", f"{LONG}: identiteit, adres"),
+            "window-sites-revoke",
+            "",
+            virtual=False,
+        ),
+    ),
 }

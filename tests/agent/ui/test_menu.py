@@ -48,6 +48,7 @@ class FakeWindows(DesktopInterface):
         self.answers: list[Any] = []
         self.closed = asyncio.Event()
         self.forward = 0
+        self.crashed = False
         #: What is typed; the person thinks for ever without.
         self.pins: tuple[bytes, bytes] | None = None
         self.typing = asyncio.Event()
