@@ -13,7 +13,7 @@ import contextlib
 import dataclasses
 import logging
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -178,7 +178,7 @@ class DesktopConversation:
 
     def __init__(
         self,
-        take: Callable[[], Any],
+        take: Callable[[], Awaitable[WindowProcess]],
         more_time: Callable[[], bool],
         seconds: float,
     ) -> None:

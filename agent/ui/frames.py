@@ -7,9 +7,11 @@ four bytes that name the question (big-endian), then the digits.
 The agent asks (`ask`, with the number of the question in `id` and how long it stays
 open in `seconds`), gives more time (`time`, seconds again, or null for none), says that
 a question is over (`over`), how far a reading is (`work`), how a request ended
-(`ended`) and that a window shall come to the front (`front`). The process is `ready`,
-and tells that a question was answered (`answer`), closed (`closed`), needs more time
-(`more`), and that its window stays behind others (`behind`).
+(`ended`), that an "always" is used (`notice`) and that a window shall come to the front
+(`front`), and gives a page of a document (`drawn`). The process is `ready`, and tells
+that a question was answered (`answer`) or closed (`closed`), has no screen to be on
+(`no-screen`) or needs more time (`more`), that a notice is `shown`, that its window
+stays behind others (`behind`), and which page it wants (`draw`).
 """
 
 from __future__ import annotations

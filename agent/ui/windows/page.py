@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPushButton, QRadioButton, QVBoxLayout, QWidget
@@ -94,8 +94,12 @@ class Page(QWidget):
 
     def allow(self, key: str, answer: object) -> GuardedButton:
         """Add a button that allows something, guarded (SAFETY 16)."""
+        return self.act(key, lambda: self.answered.emit(answer))
+
+    def act(self, key: str, act: Callable[[], object]) -> GuardedButton:
+        """Add one that does something, which allows as much."""
         button = GuardedButton(self.text(key))
-        button.clicked.connect(lambda: self.answered.emit(answer))
+        button.clicked.connect(lambda: act())
         self.guarded.append(button)
         self.buttons.append(button)
         return button
@@ -104,14 +108,14 @@ class Page(QWidget):
         """Add lines of which one is chosen; the button `key` answers with its place."""
         choices = [self._option(words) for words in each]
         self.cancel(cancel)
-        go_on = self.allow(key, answer=None)
+
+        def answer() -> None:
+            self.answered.emit([one.isChecked() for one in choices].index(True))
+
+        go_on = self.act(key, answer)
         go_on.set_ready(ready=False)
         for choice in choices:
             choice.toggled.connect(lambda _: go_on.set_ready(ready=True))
-        go_on.clicked.disconnect()
-        go_on.clicked.connect(
-            lambda: self.answered.emit([one.isChecked() for one in choices].index(True))
-        )
         self.first = choices[0]
 
     def _option(self, words: str) -> QRadioButton:

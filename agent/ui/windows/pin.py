@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 
 from agent.texts import shown_date, tries_left
 from agent.ui.frames import Message
-from agent.ui.windows.guard import GuardedButton
 from agent.ui.windows.page import Page
 from agent.ui.windows.plain import announce, paragraph
 from agent.ui.windows.sign import say_what
@@ -80,8 +79,10 @@ def pin(question: Message) -> Page:
         page.say("window-pin-stop")
     page.cancel()
     done = "window-log-in" if question["signing"] is None else "window-sign-do"
-    button = page.allow(done, answer=None)
-    _send(page, button, [field])
+    button = page.act(done, lambda: page.pins.emit([field.take()]))
+    button.set_ready(ready=False)
+    field.textChanged.connect(lambda: button.set_ready(ready=field.complete()))
+    field.forward = button
     page.first = field
     return page
 
@@ -165,7 +166,12 @@ def change(question: Message) -> Page:
     fault = paragraph("", "warning")
     page.column.addWidget(fault)
     page.cancel()
-    button = page.allow("window-change-do", answer=None)
+
+    def send() -> None:
+        page.pins.emit([old.take(), new.take()])
+        again.clear()
+
+    button = page.act("window-change-do", send)
 
     def check() -> None:
         complete = old.complete() and new.complete()
@@ -185,9 +191,6 @@ def change(question: Message) -> Page:
     for field, forward in zip((old, new, again), onward, strict=True):
         field.textChanged.connect(check)
         field.forward = forward
-    button.clicked.disconnect()
-    button.clicked.connect(lambda: page.pins.emit([old.take(), new.take()]))
-    button.clicked.connect(again.clear)
     button.set_ready(ready=False)
     page.first = old
     return page
@@ -216,20 +219,6 @@ def _field(page: Page, key: str) -> PinField:
     page.column.addWidget(name)
     page.column.addWidget(field)
     return field
-
-
-def _send(page: Page, button: GuardedButton, fields: list[PinField]) -> None:
-    """Let a button send what was typed, once it can be PINs."""
-
-    def check() -> None:
-        button.set_ready(ready=all(field.complete() for field in fields))
-
-    for field in fields:
-        field.textChanged.connect(check)
-        field.forward = button
-    button.clicked.disconnect()
-    button.clicked.connect(lambda: page.pins.emit([field.take() for field in fields]))
-    check()
 
 
 def _expiry(page: Page) -> None:

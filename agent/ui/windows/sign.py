@@ -36,10 +36,9 @@ class Review(Page):
         self._viewer()
         self.spoken.append(self._place(0, 0))
         self.cancel()
-        self._go_on = self.allow("window-review-sign", answer=None)
-        self._go_on.clicked.disconnect()
-        self._go_on.clicked.connect(
-            lambda: self.answered.emit([box.isChecked() for box in self._boxes])
+        self._go_on = self.act(
+            "window-review-sign",
+            lambda: self.answered.emit([box.isChecked() for box in self._boxes]),
         )
         self._at = (0, 0)
 
