@@ -120,6 +120,8 @@ class Review(Page):
         row = QWidget()
         across = QHBoxLayout(row)
         across.setContentsMargins(0, 0, 0, 0)
+        if is_narrow(self):
+            across.setDirection(QHBoxLayout.Direction.TopToBottom)
         self._back = QPushButton(self.text("window-page-back"))
         self._on = QPushButton(self.text("window-page-on"))
         for button, step in ((self._back, -1), (self._on, 1)):
