@@ -35,6 +35,7 @@ from tests.bench.counts import (
     MOST_LOGIN,
     MOST_READ,
     OFFICIAL_LOGIN,
+    OFFICIAL_LOGIN_BYTES,
     OFFICIAL_READ,
     of_file,
 )
@@ -122,15 +123,17 @@ async def _ready(agent: Agent) -> None:
 async def test_a_login_of_a_card_already_seen_takes_at_most_10_commands(
     persona: str,
 ) -> None:
-    """Its certificates were read while an allowed page was open."""
+    """Its certificates were read while a page was open. A third of the bytes, too."""
     async with running(persona, settings=ALLOWED) as agent:
         await _ready(agent)
         for _ in range(2):
             card = agent.cards[0]
             before = len(card.exchanges)
             assert (await agent.login()).status == 200
-            needed = len(card.exchanges) - before
-            assert needed <= MOST_LOGIN < min(OFFICIAL_LOGIN.values())
+            needed = card.exchanges[before:]
+            assert len(needed) <= MOST_LOGIN < min(OFFICIAL_LOGIN.values())
+            size = sum(each.size + len(each.answer) for each in needed)
+            assert size < min(OFFICIAL_LOGIN_BYTES.values()) / 3
 
 
 async def test_nothing_is_read_ahead_for_a_page_without_grant() -> None:

@@ -69,6 +69,8 @@ MOST_READ, MOST_KNOWN, MOST_LOGIN = 32, 26, 10
 #: Commands of the official PKCS#11 module on the same cards, counted once elsewhere.
 OFFICIAL_READ = {"1.7": 44, "1.8": 47}
 OFFICIAL_LOGIN = {"1.7": 20, "1.8": 24}
+#: Bytes of that login, both ways, with status words.
+OFFICIAL_LOGIN_BYTES = {"1.7": 172 + 1484, "1.8": 208 + 2091}
 
 HEAD = f"{'':46}{'APDUs':>7}{'sent':>8}{'received':>10}{'host/APDU':>12}"
 HEAD += f"{'real card':>11}{'whole':>9}"
