@@ -290,14 +290,7 @@ class Operations:
     ) -> None:
         # Where nobody was asked, a page could fill the journal by itself.
         if outcome == GIVEN or attempt.asked:
-            entry = Entry(
-                attempt.origin,
-                attempt.call,
-                attempt.data,
-                outcome,
-                attempt.program,
-            )
-            await self._record(entry)
+            await self._record(_entry(attempt, outcome))
         stay = attempt.stay if attempt.whose is Whose.CITIZEN else None
         if outcome == GIVEN and stay is not None and self._turns.served(stay):
             await self._record(Entry("", PERSON, (), GIVEN))
@@ -317,7 +310,12 @@ class Operations:
                     await ask.explain(told)
 
     def end_late(self, operation: Operation, code: str, reason: str) -> None:
-        """Tell the person what became of a request that the page had given up."""
+        """Tell the person what became of a request that the page had given up.
+
+        What was done all the same stands in the journal, behind the end of the request.
+        """
+        if code == GIVEN:
+            self._write(_entry(operation.attempt, code))
         told = self._outcome(operation.attempt, code, reason)
         if self._past(operation.attempt):
             self._ui.forget()
@@ -339,10 +337,13 @@ class Operations:
 
     async def _record(self, entry: Entry) -> None:
         """Write to the journal; goes on when the request is cancelled."""
+        await asyncio.shield(self._write(entry))
+
+    def _write(self, entry: Entry) -> asyncio.Future[None]:
         writing = asyncio.ensure_future(asyncio.to_thread(self._journal.add, entry))
         self._recording.add(writing)
         writing.add_done_callback(self._recording.discard)
-        await asyncio.shield(writing)
+        return writing
 
     # --- at a counter ----------------------------------------------------------------
 
@@ -355,6 +356,11 @@ class Operations:
         attempt = operation.attempt
         if attempt.whose is not Whose.CLERK and not self._past(attempt):
             self._grants.allow_once(attempt.origin, operation.stay)
+
+
+def _entry(attempt: Attempt, outcome: str) -> Entry:
+    """Return the journal's line about a request."""
+    return Entry(attempt.origin, attempt.call, attempt.data, outcome, attempt.program)
 
 
 def explain_blocked(problem: Problem, card: CardData) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,19 @@ from agent import host, policyfile
 from agent.commands.journal import lines
 from agent.journal import Journal
 from agent.policy import Policy
+from agent.protocol import CardRequest
 from agent.settings import Settings
-from agent.ui import AskedPinChange, Cancelled, PinChange
+from agent.ui import AskedPinChange, Cancelled, Outcome, PinChange
 from cardio.apdu import INS
 from cardio.beid.source import BeidCards
+from cardio.channel import Channel
 from cardio.pin import Pin
 from cardio.virtual.profile import load_profile
 from cardio.virtual.reader import VirtualReaders
 from tests.agent.calls import ask
 from tests.agent.people import PORTAL, Agent, Answer, Person, running
 from tests.agent.program import started
+from tests.agent.test_cancelling import SlowCard
 from tests.agent.test_last_moment import pins_sent
 from tests.cardio.fake_pinpad import FakePinPadReaders
 from tests.rig.pcscd import Pcscd
@@ -39,6 +43,12 @@ class Changer(Person):
     new: bytes = b"5678"
     changes: list[PinChange] = field(default_factory=list)
     last_tries: int = 0
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Take note of how a request ended."""
+        super().ended(outcome)
+        self.heard.set()
 
     async def _think(self, question: PinChange) -> None:
         self.changes.append(question)
@@ -207,6 +217,57 @@ async def test_pins_that_are_not_typed_change_nothing(way: str) -> None:
                 "change-pin",
             )
         assert pins_sent(agent.cards[0]) == 0
+
+
+async def test_a_change_that_nobody_waits_for_is_told_to_the_person(
+    tmp_path: Path,
+) -> None:
+    """The page went while the card worked: done all the same, told and written down."""
+    person, settings = Changer(), Settings(data_dir=tmp_path)
+    async with running("", person=person, settings=settings) as agent:
+        card = SlowCard(INS.CHANGE_REFERENCE_DATA)
+        agent.readers.insert(card, "Reader 0")
+        asking = asyncio.create_task(
+            agent.service.change_pin(PORTAL, CardRequest(), "en")
+        )
+        assert await asyncio.to_thread(card.reached.wait, 20)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        card.go.set()
+        await asyncio.wait_for(person.heard.wait(), 20)
+        assert person.told[-1].code == "given"
+    outcomes = [entry["outcome"] for entry in Journal(tmp_path).read().entries]
+    assert outcomes == ["cancelled", "given"]
+
+
+async def test_a_change_that_is_cancelled_before_it_is_sent_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The PINs were typed; the page went away while the card was connected."""
+    person = Changer()
+    async with running("adult", person=person) as agent:
+        connecting, go = threading.Event(), threading.Event()
+        connect = agent.readers.connect
+
+        def slowly(name: str) -> Channel:
+            if person.changes:  # the connection that will send
+                connecting.set()
+                assert go.wait(20)
+            return connect(name)
+
+        monkeypatch.setattr(agent.readers, "connect", slowly)
+        asking = asyncio.create_task(
+            agent.service.change_pin(PORTAL, CardRequest(), "en")
+        )
+        assert await asyncio.to_thread(connecting.wait, 20)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        go.set()
+        await asyncio.wait_for(person.heard.wait(), 20)
+        assert pins_sent(agent.cards[0]) == 0
+        assert "was not changed" in person.told[-1].reason
 
 
 async def test_a_card_swapped_while_typing_keeps_its_pin() -> None:
