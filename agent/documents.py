@@ -92,6 +92,7 @@ class Documents:
                 wanted = await _review(operation, request, shown, shelf)
                 if not any(wanted):
                     raise Problem("user-cancelled")
+                _want_seen(wanted, shelf)
                 signed = await self._sign_all(operation, order, shelf, shown, wanted)
             self._operations.allow_once(operation)
             return {"documents": list(map(_answer, shown, signed))}
@@ -188,6 +189,16 @@ async def _review(
     return await operation.pose(operation.ask.review(question, shelf.draw))
 
 
+def _want_seen(wanted: Sequence[bool], shelf: _Shelf) -> None:
+    """Sign no document of which a page was looked at in vain (SAFETY 19)."""
+    for index in sorted(index for index, _ in shelf.unseen):
+        if wanted[index]:
+            sentence = "window-page-bad"
+            raise Problem(
+                "document-refused", f"documents[{index}]: unseen", sentence=sentence
+            )
+
+
 def _described(document: Reviewed, lang: str) -> str:
     """Return what the agent has seen of a document, in one line."""
     facts = text(
@@ -216,6 +227,8 @@ class _Shelf:
         self._documents = documents
         self._child = AsyncExitStack()
         self._there: tuple[int, Document] | None = None
+        #: Pages that somebody wanted to see, and that could not be drawn.
+        self.unseen: set[tuple[int, int]] = set()
 
     @property
     def count(self) -> int:
@@ -253,12 +266,18 @@ class _Shelf:
         if not 0 <= index < self.count:
             return None
         try:
-            return await (await self.take(index)).page(page, width)
+            document = await self.take(index)
+            if not 0 <= page < len(document.inspection.pages):
+                return None
+            self.unseen.add((index, page))
+            drawn = await document.page(page, width)
         except DocumentRefused:
             return None
         except DocumentFailed:  # the next page has a child of its own
             await self.close()
             return None
+        self.unseen.discard((index, page))
+        return drawn
 
 
 @contextmanager

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.xref import (
+    XRefEntry,
+    parse_xref_stream,
+    parse_xref_table,
+    read_object_header,
+)
 from pyhanko.sign.diff_analysis import (
     DEFAULT_DIFF_POLICY,
     DiffResult,
@@ -36,6 +43,8 @@ _ELSEWHERE = ("/F", "/Ref", "/OPI")
 #: Annotations that play what no page shows, or run code of their own (12.5.6.16 to 18,
 #: 13.6, 13.7).
 _PLAYING = ("/RichMedia", "/3D", "/Movie", "/Sound", "/Screen")
+#: The flag of an annotation that is not shown (12.5.3).
+_NO_VIEW = 1 << 5
 #: What fonts are called whose own type is left out, as readers allow.
 _FONTS = ("/Type1", "/MMType1", "/TrueType", "/CIDFontType0", "/CIDFontType2")
 _STANDARD_14 = ("/Courier", "/Helvetica", "/Times", "/Symbol", "/ZapfDingbats")
@@ -50,6 +59,7 @@ def inspect(pdf: bytes) -> Inspection:
             raise DocumentRefused("encrypted")
         if reader.xrefs.hybrid_xrefs_present:  # two documents in one
             raise DocumentRefused("damaged")
+        _check_places(reader)
         return _Look(reader).inspection(pdf)
     except DocumentRefused:
         raise
@@ -65,6 +75,29 @@ def _check_frame(pdf: bytes) -> None:
         raise DocumentRefused("no-pdf")
     if not pdf.rstrip(_WHITE).endswith(b"%%EOF"):
         raise DocumentRefused("damaged")
+
+
+def _check_places(reader: PdfFileReader) -> None:
+    """Want each object to have one place in a section of cross-references.
+
+    Of two places one reader takes the first, and another the last.
+    """
+    for revision in range(reader.xrefs.total_revisions):
+        places = Counter(entry.idnum for entry in _entries(reader, revision))
+        if any(count > 1 for count in places.values()):
+            raise DocumentRefused("damaged")
+
+
+def _entries(reader: PdfFileReader, revision: int) -> Iterator[XRefEntry]:
+    section = reader.xrefs.get_xref_container_info(revision)
+    stream = reader.stream
+    stream.seek(section.start_location)
+    if section.stream_ref is None:
+        return parse_xref_table(stream, strict=True)
+    read_object_header(stream, strict=True)  # type: ignore[no-untyped-call]
+    container = generic.TrailerReference(reader)  # type: ignore[no-untyped-call]
+    found = generic.StreamObject.read_from_stream(stream, container)
+    return parse_xref_stream(found, strict=True)
 
 
 class _Look:
@@ -140,6 +173,8 @@ class _Look:
             self._check_font(found)
         if kind in ("/OCG", "/OCMD") or "/OC" in found:
             self._notices.add("layers")
+        if "/Rect" in found and int(_get(found, "/F") or 0) & _NO_VIEW:
+            self._notices.add("layers")  # printed all the same
         if "/EF" in found or kind == "/EmbeddedFile" or subtype == "/FileAttachment":
             self._notices.add("attachments")
         if "/V" in found and _field_type(found) not in (None, "/Sig"):

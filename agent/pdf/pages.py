@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import pypdfium2
+from pypdfium2 import raw
 
 from agent.pdf.document import DocumentRefused
 
 #: Of one bitmap: 4 bytes each in the library, 3 in what is handed out.
 MAX_PIXELS = 16_000_000
 MAX_WIDTH = 4_000
+
+
+def check(pdf: bytes, pages: int) -> None:
+    """Want PDFium to read a document as it stands, with so many pages.
+
+    Where it finds the cross-references broken it looks for objects by itself, and
+    would show others than who reads by them. DocumentRefused.
+    """
+    try:
+        document = pypdfium2.PdfDocument(pdf)
+    except pypdfium2.PdfiumError as error:
+        raise DocumentRefused("damaged") from error
+    try:
+        whole = raw.FPDF_DocumentHasValidCrossReferenceTable(document)
+        if not whole or len(document) != pages:
+            raise DocumentRefused("damaged")
+    finally:
+        document.close()
 
 
 def draw(pdf: bytes, number: int, width: int) -> tuple[int, int, bytes]:

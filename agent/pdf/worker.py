@@ -21,7 +21,7 @@ from agent.pdf import wire
 from agent.pdf.document import DocumentRefused, Visible
 from agent.pdf.inspection import inspect
 from agent.pdf.judged import to_json
-from agent.pdf.pages import draw
+from agent.pdf.pages import check, draw
 from agent.pdf.signing import Order, complete, sign
 from agent.pdf.validation import validate
 from agent.ui.frames import Message, parse_message
@@ -68,7 +68,9 @@ class Worker:
         what = message["do"]
         if what == "open":
             self._pdf = blob
-            self.send({"inspection": dataclasses.asdict(inspect(blob))})
+            inspection = inspect(blob)
+            check(blob, len(inspection.pages))
+            self.send({"inspection": dataclasses.asdict(inspection)})
         elif what == "page":
             number, width = message["number"], message["width"]
             width, height, pixels = draw(self._pdf, number, width)

@@ -274,6 +274,30 @@ async def _send(agent: Agent, body: str) -> Answer:
     return await agent.call("POST", "/v1/sign-pdf", raw=raw)
 
 
+async def test_a_document_with_a_page_that_was_not_to_be_seen_is_not_signed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who looks and sees nothing may strike it out; no PIN is asked for it."""
+    code = (
+        "real = worker.draw\n"
+        "def draw(pdf, number, width):\n"
+        "    if number == 1: raise MemoryError\n"
+        "    return real(pdf, number, width)\n"
+        "worker.draw = draw"
+    )
+    changed(monkeypatch, code)
+    person = Reader(looks_at=((1, 0), (1, 1), (0, 0)))
+    async with running("adult", person=person) as agent:
+        answer = await sign(agent, document(), document())
+        assert (answer.status, answer.body["code"]) == (422, "document-refused")
+        assert answer.body["detail"] == "documents[1]: unseen"
+        assert pins_sent(agent.cards[0]) == 0
+        person.wanted = (True, False)
+        answer = await sign(agent, document(), document())
+        assert answer.status == 200
+        assert pins_sent(agent.cards[0]) == 1
+
+
 async def test_more_than_fits_is_too_large() -> None:
     """In bytes, also where the length is not said before; in documents; in parts."""
     async with running("adult", person=Reader()) as agent:

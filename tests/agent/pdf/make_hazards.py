@@ -109,6 +109,49 @@ def _hybrid() -> bytes:
     return pdf[:table] + hidden + rest + b"startxref\n%d\n%%%%EOF\n" % moved
 
 
+def _short_lines() -> bytes:
+    """Return a document with another page, found only without its table.
+
+    Its lines are a byte too short: some readers take them, others look for objects.
+    """
+    pdf = document(stream_xrefs=False, pages=1)
+    table = pdf.rindex(b"xref\n", 0, pdf.rindex(b"startxref"))
+    start = pdf.rindex(b" 0 obj", 0, pdf.index(b"Ik blijf"))
+    content = pdf[pdf.rindex(b"\n", 0, start) + 1 : pdf.index(b"endobj", start) + 7]
+    other = content.replace(b"Ik blijf", b"Ik ga   ")
+    lines = pdf[table:].replace(b" n \n", b" n\n").replace(b" f \n", b" f\n")
+    moved = b"startxref\n%d\n" % (table + len(other))
+    return pdf[:table] + other + lines.replace(b"startxref\n%d\n" % table, moved)
+
+
+def _twice() -> bytes:
+    """Return a document whose table has two places for one object."""
+    pdf = document(stream_xrefs=False)
+    place = re.findall(rb"\d{10} 00000 n", pdf)[0]
+    return pdf.replace(b"trailer\n", b"3 1\n" + place + b" \ntrailer\n")
+
+
+def _twice_in_stream() -> bytes:
+    """Return the same with a stream of cross-references (7.5.8.2)."""
+    pdf, places = b"%PDF-1.7\n", []
+    for number, made in enumerate(
+        (
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>",
+        ),
+        1,
+    ):
+        places.append(len(pdf))
+        pdf += b"%d 0 obj\n%s\nendobj\n" % (number, made)
+    entries = b"".join(b"\1%c%c" % divmod(place, 256) for place in [*places, places[2]])
+    return pdf + (
+        b"4 0 obj\n<</Type/XRef/Size 5/Root 1 0 R/W[1 2 0]/Index[1 3 3 1]/Length %d>>"
+        b"stream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n"
+        % (len(entries), entries, len(pdf))
+    )
+
+
 # --- what is in the document ---------------------------------------------------------
 
 
@@ -205,6 +248,9 @@ HAZARDS: dict[str, Callable[[], bytes]] = {
     "refused-damaged-xref-start-beside-it": lambda: _start(1),
     "refused-damaged-xref-in-a-ring": lambda: _trailer(b"/Prev %s"),
     "refused-damaged-xref-two-of-them": _hybrid,
+    "refused-damaged-xref-lines-too-short": _short_lines,
+    "refused-damaged-xref-two-places": _twice,
+    "refused-damaged-xref-two-places-in-a-stream": _twice_in_stream,
     "refused-damaged-fewer-pages-counted": lambda: document(counted(1)),
     "refused-damaged-more-pages-counted": lambda: document(counted(3)),
     "refused-too-complex-pages-in-a-ring": lambda: document(endless_pages),
@@ -258,6 +304,9 @@ HAZARDS: dict[str, Callable[[], bytes]] = {
     "refused-external-print": lambda: document(from_elsewhere("OPI")),
     "refused-locked-by-who-signed-before": lambda: certified(MDPPerm.NO_CHANGES),
     "named-layers-declared": lambda: _rooted(OCProperties=dictionary()),
+    "named-layers-printed-alone": lambda: _annotated(
+        Subtype="/FreeText", F=generic.NumberObject(4 + 32)
+    ),
     "named-layers-annotation": lambda: _annotated(
         Subtype="/Text", OC=dictionary(Type="/OCMD")
     ),

@@ -13,7 +13,7 @@ from pyhanko.sign.fields import MDPPerm
 
 from agent.pdf.document import MAX_BYTES, NOTICES, REASONS, DocumentRefused
 from agent.pdf.inspection import inspect
-from agent.pdf.pages import draw
+from agent.pdf.pages import check, draw
 from tests.agent.pdf.documents import (
     certified,
     dictionary,
@@ -48,8 +48,9 @@ def _files(verdict: str) -> list[str]:
 @pytest.mark.parametrize("name", _files("refused"))
 def test_what_could_deceive_is_refused(name: str) -> None:
     """Each with its reason."""
+    pdf = (FOLDER / f"{name}.pdf").read_bytes()
     with pytest.raises(DocumentRefused) as refused:
-        inspect((FOLDER / f"{name}.pdf").read_bytes())
+        check(pdf, len(inspect(pdf).pages))
     assert name.startswith(f"refused-{refused.value.reason}-")
 
 
