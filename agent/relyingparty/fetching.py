@@ -29,6 +29,8 @@ FEDERAL_HOSTS = frozenset(
 )
 
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+#: All IPv6 addresses that the Internet has (RFC 4291, 2.4; IANA's registry).
+_UNICAST = ipaddress.IPv6Network("2000::/3")
 #: IPv6 that stands for an IPv4 address (RFC 6052).
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -175,6 +177,6 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:
             ip = ipaddress.IPv4Address(ip.packed[-4:])
-        elif ip.sixtofour or ip.teredo or ip.ipv4_mapped:
+        elif ip not in _UNICAST or ip.sixtofour or ip.teredo:
             return False
     return ip.is_global and not ip.is_multicast
