@@ -134,6 +134,12 @@ def _run(command: argparse.ArgumentParser) -> None:
         choices=("counter",),
         help="counter: a desk for many people's cards; nothing is allowed for always",
     )
+    command.add_argument(
+        "--install-trust",
+        action="store_true",
+        help="at this user's first start, do what trust install does; the package's "
+        "menu and start with the session say so",
+    )
     for whose in ("citizen", "clerk"):
         command.add_argument(
             f"--{whose}-reader",
@@ -285,6 +291,13 @@ def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     ):
         action = _add(actions, name, "agent.commands.trust", summary)
         action.add_argument("--json", action="store_true", help="for programs")
+        if name == "remove":
+            action.add_argument(
+                "--noted",
+                action="store_true",
+                help="of each data folder that this user used with the package; what "
+                "its removal does",
+            )
         if name != "show":
             action.add_argument(
                 "--system",

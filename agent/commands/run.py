@@ -160,6 +160,7 @@ async def _run(
         say,
         options.lang,
         partial(_doubt, loop, menus),
+        install=options.install_trust,
     )
     beside = with_tray(ui, stop.set, folder, menus.append)
     async with endpoint(

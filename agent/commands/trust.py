@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from agent import tls
 from agent.commands import Failure, answer, data_dir
 from agent.commands.reasons import Located
+from agent.host import register
 from agent.instance import (
     AlreadyRunning,
     Instance,
@@ -129,7 +130,16 @@ def _put(
 
 def _remove(options: argparse.Namespace) -> int:
     """Undo what was installed, and that alone, whichever CA it was."""
-    folder = data_dir(options.data_dir)
+    folders = register.noted() if options.noted else [data_dir(options.data_dir)]
+    rows = [row for folder in folders for row in _removed(folder, options)]
+    _print(rows, options)
+    if not all(row.trusted is False for row in rows):
+        raise Failure("cli-trust-not-removed")
+    return 0
+
+
+def _removed(folder: Path, options: argparse.Namespace) -> list[Row]:
+    """Undo what was installed for one data folder; return what came of it."""
     rows: list[Row] = []
     if folder.is_dir():
         record, here = Record(folder), _here()
@@ -142,10 +152,7 @@ def _remove(options: argparse.Namespace) -> int:
             rows = work.remove(chosen, here.named, record)
             for ca in {place.ca for place in chosen if place.name == "firefox-policy"}:
                 rows += _copies(ca, here, record)
-    _print(rows, options)
-    if not all(row.trusted is False for row in rows):
-        raise Failure("cli-trust-not-removed")
-    return 0
+    return rows
 
 
 def _is_of_machine(store: Store | None) -> bool:

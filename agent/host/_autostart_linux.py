@@ -1,6 +1,7 @@
-"""Linux: start with the session, by a desktop file of the user's.
+"""Linux: start with the session, by a desktop file of the user's, or the package's.
 
-Touches that file. Source: Desktop Application Autostart Specification 0.5.
+Touches the user's alone, which goes before a package's of the same name; `Hidden` in it
+switches that off. Source: Desktop Application Autostart Specification 0.5.
 """
 
 from __future__ import annotations
@@ -8,6 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+
+#: Where the Debian package has its own.
+SYSTEM = Path("/etc/xdg/autostart/eid-agent.desktop")
+_HIDDEN = "Hidden=true"
 
 
 def _file() -> Path:
@@ -19,11 +24,19 @@ def _file() -> Path:
 
 def starts_by_itself() -> bool:
     """Tell whether the agent starts when the user's session begins."""
-    return _file().is_file()
+    try:
+        return _HIDDEN not in _file().read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return SYSTEM.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def start_by_itself(command: Sequence[str], folder: Path) -> None:
     """Have a command started in a folder at the beginning of each session; OSError."""
+    if SYSTEM.is_file():
+        _file().unlink(missing_ok=True)
+        return
     file = _file()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     words = " ".join(map(_quoted, command))
@@ -40,8 +53,13 @@ def start_by_itself(command: Sequence[str], folder: Path) -> None:
 
 
 def start_no_more() -> None:
-    """Undo `start_by_itself`; OSError."""
-    _file().unlink(missing_ok=True)
+    """Undo `start_by_itself`, or switch the package's file off; OSError."""
+    file = _file()
+    file.unlink(missing_ok=True)
+    if SYSTEM.is_file():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        entry = f"[Desktop Entry]\nType=Application\nName=eID agent\n{_HIDDEN}\n"
+        file.write_text(entry, encoding="utf-8")
 
 
 def _quoted(word: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent import host, tls
+from agent.host import register
 from agent.texts import text
 from agent.trust import own, renewal, work
 from agent.trust.record import Record, RecordBusy
@@ -39,14 +40,20 @@ class Keeper:
         tell: Callable[[str], None],
         lang: str,
         doubted: Callable[[], None] = lambda: None,
+        *,
+        install: bool = False,
     ) -> None:
-        """`tell` is given sentences; `doubted` called where a store does not trust."""
+        """`tell` is given sentences; `doubted` called where a store does not trust.
+
+        `install`: at this user's first start the CA is put into the stores.
+        """
         self._data_dir = data_dir
         self._stores = stores
         self._serve = serve
         self._tell = tell
         self._lang = lang
         self._doubted = doubted
+        self._install = install
         self._record = Record(data_dir)
         self._renewed = -_RENEW_SECONDS
         self._stopped = threading.Event()
@@ -65,6 +72,8 @@ class Keeper:
 
     def _keep(self, port: int) -> None:
         self._guarded(lambda: self.look_at_port(port))
+        if self._install:
+            self._guarded(self.install_once)
         self._guarded(self.keep_up)
         self._guarded(self.offer)
         _log.debug("trust: looked")
@@ -88,6 +97,21 @@ class Keeper:
         issuer = own.stranger(port, files.leaf_certificate())
         if issuer is not None:
             self._say("trust-intercepted", port=port, issuer=f'"{issuer}"')
+
+    def install_once(self) -> None:
+        """Put the CA into the user's stores, unless that was ever done; OSError.
+
+        Who took it out again is not asked to do so at each start. The package's list
+        comes first: what is not on it, the package's removal would leave behind.
+        """
+        files = tls.load(self._data_dir)
+        if files is None:
+            return
+        register.note(self._data_dir)
+        with self._record.alone():
+            if not self._record.begun():
+                found = self._stores.of_user()
+                work.install(found, files.ca_certificate(), self._record)
 
     def keep_up(self) -> None:
         """Put the CA into new stores, and renew what ends; OSError, RecordBusy."""

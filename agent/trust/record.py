@@ -66,6 +66,10 @@ class Record:
             _log.warning("%s is damaged and is begun anew", self._file)
             return []
 
+    def begun(self) -> bool:
+        """Tell whether a place was ever written down, or taken out by the person."""
+        return self._file.exists()
+
     def has(self, store: Store, ca: x509.Certificate | None = None) -> bool:
         """Tell whether the store stands there, with this CA or with any."""
         return any(

@@ -166,7 +166,9 @@ _MAY_ASK_THE_SYSTEM = {
     "agent.host._windows",
     "agent.host.autostart",
     "agent.host.machine",
+    "agent.host._register_linux",
     "agent.host.notices",
+    "agent.host.register",
     "agent.host.session",
     "agent.trust.stores",  # where browsers keep whom they trust
     "agent.ui.terminal",

@@ -27,19 +27,46 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update && apt-get install --yes --no-install-recommends /root/eid-agent.deb
 """
 
-#: A session of a user: the agent comes up, shows its certificate, and is left running.
-_SESSION = """\
-useradd --create-home anna
+_AS_ANNA = """\
 as_anna() { runuser -u anna -- env -i HOME=/home/anna PATH=/usr/bin:/bin "$@"; }
-as_anna eid-agent run --ui terminal --card virtual > /tmp/told 2> /tmp/errors &
-for _ in $(seq 300); do grep -q listening /tmp/told && break; sleep 0.1; done
-cat /tmp/told /tmp/errors
+database=sql:/home/anna/.local/share/pki/nssdb
 """
 
-_REMOVE = """\
-export DEBIAN_FRONTEND=noninteractive
+#: What the package depends on stays; the person has a browser's database already.
+_BEFORE = f"""\
+{_AS_ANNA}
 apt-get purge --yes eid-agent
+useradd --create-home anna
+as_anna mkdir -p /home/anna/.local/share/pki/nssdb
+as_anna certutil -N --empty-password -d $database
 """
+
+_INSTALL_AGAIN = "dpkg --install /root/eid-agent.deb\n"
+
+#: A session of a user: the agent comes up and installs its trust, and is left running.
+_SESSION = f"""\
+{_AS_ANNA}
+as_anna /usr/lib/eid-agent/start > /tmp/told 2> /tmp/errors &
+for _ in $(seq 600); do
+    as_anna certutil -L -d $database | grep -q "C,," && break
+    sleep 0.1
+done
+cat /tmp/told /tmp/errors
+as_anna certutil -L -d $database
+"""
+
+_LISTING = f"""\
+{_AS_ANNA}
+echo LISTING
+find / -xdev \\( -path /var/log -o -path /var/cache -o -path /var/lib/apt \\
+    -o -path "/var/lib/dpkg/*" \\) -prune -o -print | sort
+as_anna certutil -L -d $database
+for exe in /proc/[0-9]*/exe; do readlink $exe | grep eid-agent || true; done
+"""
+
+
+_REMOVE = "apt-get remove --yes eid-agent\n"
+_PURGE = "apt-get purge --yes eid-agent\n"
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +120,26 @@ def inside(root: Path, script: str) -> str:
     return done.stdout
 
 
-def test_the_agent_runs_where_the_package_alone_was_installed(root: Path) -> None:
-    """It listens, and removing the package ends it and leaves no file of it."""
+def test_the_package_alone_is_enough_and_leaves_nothing(root: Path) -> None:
+    """Files, the browsers' database and processes are as before, once it is purged."""
     inside(root, _INSTALL)
-    told = inside(root, f"{_SESSION}{_REMOVE}sleep 1; ls -l /proc/[0-9]*/exe || true")
-    assert "listening on https://localhost:" in told
-    assert "eid-agent/eid-agent" not in told.partition("Removing eid-agent")[2]
-    left = [path for path in root.glob("usr/**/*eid-agent*") if "doc" not in path.parts]
-    assert left == []
+    before = inside(root, _BEFORE + _LISTING).partition("LISTING\n")[2]
+    assert "eid-agent" not in before.replace("/root/eid-agent.deb", "")
+    told = inside(root, _INSTALL_AGAIN + _SESSION + _PURGE + _LISTING)
+    session, _, after = told.partition("LISTING\n")
+    assert "listening on https://localhost:" in session
+    assert "eID agent" in session.partition("Certificate Nickname")[2]
+    assert after == before
+
+
+def test_removing_takes_the_trust_out_and_keeps_what_the_person_chose(
+    root: Path,
+) -> None:
+    """Grants and journal wait for the package to come back; no browser trusts it."""
+    inside(root, _INSTALL)
+    inside(root, _BEFORE)
+    told = inside(root, _INSTALL_AGAIN + _SESSION + _REMOVE + _LISTING)
+    after = told.partition("LISTING\n")[2]
+    assert "/home/anna/.local/share/eid-agent/trust.json\n" in after
+    assert "C,," not in after
+    assert "/usr/lib/eid-agent" not in after

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent import certs, host, tls
+from agent import certs, cli, host, tls
 from agent.instance import Instance
 from agent.texts import text
 from agent.trust import own
@@ -340,3 +341,52 @@ def test_two_commands_at_once_do_not_mix_what_is_written_down(home: Path) -> Non
         assert not done.wait(0.2)
     thread.join()
     assert done.is_set()
+
+
+def keeper_of(home: Path, data: Path) -> Keeper:
+    """Return what an agent that the package starts has for its trust."""
+    stores = Stores(SystemRunner(attended=False), home, {}, "linux")
+    return Keeper(data, stores, lambda _: None, lambda _: None, "en", install=True)
+
+
+def test_the_packages_start_installs_once_and_its_removal_undoes_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the user; who takes it out is obeyed at the next start (SAFETY 14)."""
+    users = home / "users"
+    users.mkdir()
+    monkeypatch.setattr("agent.host._register_linux.FOLDER", users)
+    data = home / ".local/share/eid-agent"
+    ca = tls.load_or_create(data).ca_certificate()
+    keeper_of(home, data).install_once()
+    assert rows("status") == {"chromium": True, "firefox": True}
+    assert cli.main(["trust", "remove", "--noted"]) == 0
+    assert not store(home).check(ca)
+    assert rows("status") == {"chromium": False, "firefox": False}
+    keeper_of(home, data).install_once()
+    assert rows("status") == {"chromium": False, "firefox": False}
+
+
+def test_who_cannot_be_noted_for_the_removal_gets_nothing_installed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stay behind."""
+    users = home / "users"
+    users.mkdir()
+    (users / str(os.getuid())).mkdir()
+    monkeypatch.setattr("agent.host._register_linux.FOLDER", users)
+    data = home / ".local/share/eid-agent"
+    tls.load_or_create(data)
+    with pytest.raises(OSError, match="directory"):
+        keeper_of(home, data).install_once()
+    assert rows("status") == {"chromium": False, "firefox": False}
+
+
+def test_the_program_installs_its_trust_where_the_package_starts_it() -> None:
+    """`run --install-trust`, and no other start."""
+    with started(*RUN, "--install-trust", "--log-level", "debug") as program:
+        program.port()
+        assert program.process.stderr is not None
+        while "trust: looked" not in program.process.stderr.readline().decode():
+            pass
+        assert all(rows("status").values())

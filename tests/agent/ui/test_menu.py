@@ -445,6 +445,23 @@ async def test_starting_with_the_computer_is_switched(tmp_path: Path) -> None:
         assert "start" not in page.commands
 
 
+def test_a_packages_start_with_the_computer_is_switched_off_and_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a file of the user's that hides the package's, and goes again."""
+    system = tmp_path / "system.desktop"
+    system.touch()
+    monkeypatch.setattr(_autostart_linux, "SYSTEM", system)
+    own = tmp_path / "config" / "autostart" / "eid-agent.desktop"
+    assert autostart.starts_by_itself()
+    autostart.start_no_more()
+    assert "Hidden=true" in own.read_text(encoding="utf-8").splitlines()
+    assert not autostart.starts_by_itself()
+    autostart.start_by_itself(*start_command())
+    assert not own.exists()
+    assert autostart.starts_by_itself()
+
+
 def test_the_autostart_command_has_no_option_of_this_run() -> None:
     """No --developer, no --allow-origin is started by itself (SAFETY 22)."""
     command, folder = start_command()
