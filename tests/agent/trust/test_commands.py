@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 from agent import certs, cli, host, tls
 from agent.instance import Instance
 from agent.texts import text
-from agent.trust import own
+from agent.trust import own, work
 from agent.trust.keeper import Keeper
 from agent.trust.nss import NssStore
 from agent.trust.record import Record
@@ -292,6 +292,24 @@ def test_a_certificate_of_somebody_else_is_named_at_the_start(home: Path) -> Non
     assert "\n" not in line
     assert "\x1b" not in line
     assert f"port {port}" in line
+
+
+def test_the_tray_is_told_at_the_start_where_a_browser_does_not_trust(
+    home: Path,
+) -> None:
+    """Once it is installed, nothing is told."""
+    data = home / "data"
+    ca = tls.load_or_create(data).ca_certificate()
+    told: list[str] = []
+    stores = Stores(SystemRunner(attended=False), home, {}, "linux")
+    keeper = Keeper(
+        data, stores, lambda _: None, lambda _: None, "en", lambda: told.append("no")
+    )
+    keeper.offer()
+    assert told == ["no"]
+    work.install(stores.of_user(), ca, Record(data))
+    keeper.offer()
+    assert told == ["no"]
 
 
 def test_status_names_a_certificate_of_somebody_else(home: Path) -> None:
