@@ -234,7 +234,7 @@ def test_what_is_no_signed_document_is_said(
     for content, words in (
         (document(), "no signature in this document"),
         (document(in_root(OpenAction=script())), "no signature in this document"),
-        (b"GIF89a", "damaged"),
+        (b"GIF89a", "is no PDF"),
     ):
         file.write_bytes(content)
         assert cli.main(["validate", str(file), "--lang", "en"]) == 1
