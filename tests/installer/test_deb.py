@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -65,6 +66,32 @@ def test_the_frozen_program_runs_each_process_that_the_program_starts() -> None:
     commands = (COMMAND, TRAY_COMMAND, picture._COMMAND, pdf._COMMAND)
     for words in (*commands, start_command()[0]):
         assert words[words.index("-m") + 1] in launcher.PARTS
+
+
+def _imported(source: str) -> set[str]:
+    """Return all modules that a source imports, with those above them."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    parts = (name.split(".") for name in names)
+    return {".".join(each[:count]) for each in parts for count in range(1, 1 + len(each))}
+
+
+def test_the_frozen_program_keeps_what_the_program_imports() -> None:
+    """Else a command ends with ModuleNotFoundError, in the package alone."""
+    spec = (LAUNCHER.parent / "eid-agent.spec").read_text(encoding="utf-8")
+    (unused,) = (
+        set(ast.literal_eval(node.value))
+        for node in ast.parse(spec).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "UNUSED"
+    )
+    for package in ("agent", "cardio"):
+        for path in (build.ROOT / package).rglob("*.py"):
+            used = _imported(path.read_text(encoding="utf-8"))
+            assert not used & unused, path
 
 
 def launched(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
