@@ -6,6 +6,7 @@ are the only places where a code gets its status, and a card's error its code.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -146,6 +147,12 @@ class Problem(Exception):
         if self.retry_after is not None:
             body["retryAfter"] = self.retry_after
         return body
+
+
+def raised_at(error: Exception) -> str:
+    """Return where an error was raised, for a log; its words may be personal data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return ", ".join(f"{frame.filename}:{frame.lineno}" for frame in frames[-3:])
 
 
 def as_problem(work: Callable[[], T]) -> T:

@@ -31,6 +31,8 @@ FORMAT = "eid-agent-release:1"
 MAX_BYTES = 16 * 1024
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){1,3}")
 _MAX_SIGNATURES = 8
+#: By how much the clock of this computer may be behind.
+_TOLERANCE = datetime.timedelta(hours=1)
 
 
 class BadRelease(Exception):
@@ -79,10 +81,6 @@ def judge(
     ):
         raise BadRelease("release-back")
     return release
-
-
-#: By how much the clock of this computer may be behind.
-_TOLERANCE = datetime.timedelta(hours=1)
 
 
 def signed_bytes(payload: bytes) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from agent.connections import (
     read_body,
 )
 from agent.door import Door
-from agent.errors import Problem
+from agent.errors import Problem, raised_at
 from agent.gate import Gate
 from agent.operations import FindProgram
 from agent.peers import Peers
@@ -226,7 +225,7 @@ async def _answer(
     except web.HTTPException:
         return _failed(request, Problem("invalid-request"))
     except Exception as error:
-        _log.error("unexpected %s at %s", type(error).__name__, _place(error))
+        _log.error("unexpected %s at %s", type(error).__name__, raised_at(error))
         return _failed(request, Problem("internal-error"))
 
 
@@ -234,12 +233,6 @@ def _failed(request: web.Request, problem: Problem) -> web.Response:
     """Answer a call that failed, naming it."""
     problem.operation = problem.operation or _OPERATIONS.get(request.path)
     return _problem(request, problem)
-
-
-def _place(error: Exception) -> str:
-    """Return where it was raised; its values could be a person's data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return ", ".join(f"{frame.filename}:{frame.lineno}" for frame in frames[-3:])
 
 
 def _preflight(request: web.Request, origin: str) -> web.Response:

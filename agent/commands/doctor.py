@@ -1,8 +1,8 @@
 """`eid-agent doctor`: what works and what does not, each with what to do about it.
 
-Looks and changes nothing, and asks the network only with `--online`. With `--bundle` it
-writes one file, after that was shown and agreed to. Exit code 0 when no problem was
-found, else 1.
+Looks and changes nothing. With `--online` it asks the network for a release, and keeps
+what it says. With `--bundle` it writes one file, after that was shown and agreed to.
+Exit code 0 when no problem was found, else 1.
 
 JSON: `works`, and `findings` with `line`, `code`, `state` (ok, warning, problem or
 unknown), `detail` and `remedy` (null where it is well).

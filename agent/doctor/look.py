@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import agent
 from agent import releasecheck
 from agent.doctor import browsers, endpoint, readers
 from agent.doctor.findings import Finding, Phrase, failed, found, in_order
+from agent.errors import raised_at
 from agent.host import machine
 from agent.policyfile import PolicyFile
 from agent.releases import BadRelease
@@ -20,6 +22,13 @@ from agent.trust.store import Store
 from agent.ui.probe import why_no_windows
 from cardio.card import CardSource
 from cardio.pkcs11_places import installed
+
+_log = logging.getLogger(__name__)
+
+#: An answer about releases may drip; no more is waited for.
+_RELEASE_SECONDS = 15.0
+#: Clocks that are set by themselves jump by less.
+_TOLERANCE_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ def _each(line: str, act: Callable[[], Iterable[Finding]]) -> list[Finding]:
     try:
         seen.extend(act())
     except Exception as error:  # one line less, and the page is still of use
+        _log.debug("%s: %s at %s", line, type(error).__name__, raised_at(error))
         seen.append(failed(line, error))
     return seen
 
@@ -109,10 +119,6 @@ def release(place: Place) -> Finding:
     return found("release-current" if place.online else "release-unasked")
 
 
-#: An answer may drip; no more is waited for.
-_RELEASE_SECONDS = 15.0
-
-
 def _policy() -> Finding:
     file = PolicyFile()
     if (fault := file.fault()) is not None:
@@ -131,19 +137,15 @@ def _policy() -> Finding:
 def _clock(folder: Path, now: datetime.datetime) -> Finding:
     """Tell whether the clock shows a time before something that has happened.
 
-    What is compared: the files of this program and of its data folder. Nothing here
-    knows a clock that is ahead.
+    What is compared: the folder of this program and the files of its data folder.
+    Nothing here knows a clock that is ahead.
     """
-    package = Path(agent.__file__)
+    package = Path(agent.__file__).parent  # a frozen program has no file of that name
     files = [package, *(folder.glob("*") if folder.is_dir() else ())]
     latest = max(file.lstat().st_mtime for file in files)
     if now.timestamp() < latest - _TOLERANCE_SECONDS:
         return found("clock-behind", date=now.date().isoformat())
     return found("clock-good")
-
-
-#: Clocks that are set by themselves jump by less.
-_TOLERANCE_SECONDS = 300
 
 
 def _windows() -> Finding:

@@ -77,7 +77,9 @@ def _imported(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     parts = (name.split(".") for name in names)
-    return {".".join(each[:count]) for each in parts for count in range(1, 1 + len(each))}
+    return {
+        ".".join(each[:count]) for each in parts for count in range(1, 1 + len(each))
+    }
 
 
 def test_the_frozen_program_keeps_what_the_program_imports() -> None:

@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import io
 import json
+import logging
 import os
 import shutil
 import socket
@@ -26,6 +27,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import agent
 from agent import certs, cli, host, tls
 from agent.commands import doctor as command
 from agent.doctor import browsers, endpoint, findings, look, readers
@@ -487,8 +489,18 @@ def test_where_nothing_is_wrong_all_is_well(world: World) -> None:
     assert findings.lines(page, "nl")[-1] == "Alles is in orde."
 
 
-def test_what_cannot_be_looked_at_costs_one_line(world: World) -> None:
-    """And the rest of the page is there."""
+def test_a_frozen_program_knows_its_clock(world: World) -> None:
+    """Its modules are in one file, and none where `__file__` says."""
+    world.patch.setattr(agent, "__file__", str(world.folder / "__init__.pyc"))
+    world.folder.mkdir(exist_ok=True)
+    assert "clock-good" in [one.code for one in world.examine()]
+
+
+def test_what_cannot_be_looked_at_costs_one_line(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the rest of the page is there; a log says where it broke, and no value."""
+    caplog.set_level(logging.DEBUG)
 
     def broken() -> str:
         raise RuntimeError("unforeseen")
@@ -497,7 +509,8 @@ def test_what_cannot_be_looked_at_costs_one_line(world: World) -> None:
     page = world.examine()
     (told,) = (one for one in page if one.code == "failed")
     assert (told.line, told.state) == ("software", State.UNKNOWN)
-    assert "unforeseen" not in told.detail("en")
+    assert "unforeseen" not in told.detail("en") + caplog.text
+    assert "software: RuntimeError at " in caplog.text
     assert [one.line for one in page].count("agent") == 1
 
 
