@@ -7,6 +7,7 @@ services are asked is policy's or the command line's to say (SAFETY 11).
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -269,11 +270,15 @@ class _Shelf:
             document = await self.take(index)
             if not 0 <= page < len(document.inspection.pages):
                 return None
-            self.unseen.add((index, page))
             drawn = await document.page(page, width)
+        except asyncio.CancelledError:  # what it still says is no answer to the next
+            await self.close()
+            raise
         except DocumentRefused:
+            self.unseen.add((index, page))
             return None
         except DocumentFailed:  # the next page has a child of its own
+            self.unseen.add((index, page))
             await self.close()
             return None
         self.unseen.discard((index, page))

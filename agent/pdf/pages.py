@@ -10,6 +10,8 @@ from agent.pdf.document import DocumentRefused
 #: Of one bitmap: 4 bytes each in the library, 3 in what is handed out.
 MAX_PIXELS = 16_000_000
 MAX_WIDTH = 4_000
+#: A page that is a line is not drawn row by row for a minute.
+MAX_HEIGHT = 20_000
 
 
 def check(pdf: bytes, pages: int) -> None:
@@ -45,6 +47,7 @@ def draw(pdf: bytes, number: int, width: int) -> tuple[int, int, bytes]:
             scale = (min(width, MAX_WIDTH) - 0.01) / page.get_width()
             if page.get_width() * page.get_height() * scale * scale > MAX_PIXELS:
                 scale = (MAX_PIXELS / (page.get_width() * page.get_height())) ** 0.5
+            scale = min(scale, (MAX_HEIGHT - 0.01) / page.get_height())
             bitmap = page.render(scale=scale, may_draw_forms=True, rev_byteorder=True)
             rows = memoryview(bitmap.buffer).cast("B")
             stride, channels = bitmap.stride, bitmap.n_channels

@@ -194,7 +194,8 @@ class DesktopConversation:
         self._left = False
         self._broken = False
         self._notice: contextlib.AsyncExitStack | None = None
-        self._drawing: Draw | None = None
+        #: Pages that the window wants to have drawn: document, page, width.
+        self._wanted: asyncio.Queue[tuple[int, int, int]] = asyncio.Queue()
 
     def leave(self) -> WindowProcess | None:
         """Ask nothing any more; return the process whose window may stand a while."""
@@ -276,19 +277,27 @@ class DesktopConversation:
 
     async def review(self, question: Review, draw: Draw) -> tuple[bool, ...]:
         """Ask which documents shall be signed; Cancelled where none shall."""
-        self._drawing = draw
-        answer = await self._ask("review", question)
+        drawing = asyncio.ensure_future(self._draw(draw))
+        try:
+            answer = await self._ask("review", question)
+        finally:
+            drawing.cancel()
+            await asyncio.gather(drawing, return_exceptions=True)
         count = len(question.documents)
         if not isinstance(answer, list) or len(answer) != count or not any(answer):
             raise Cancelled
         return tuple(map(bool, answer))
 
-    async def _draw(self, document: int, page: int, width: int) -> None:
-        """Send a page to the window."""
-        if self._drawing is None or self._process is None:
-            return
-        bitmap = _sent(await self._drawing(document, page, width))
-        self._process.send({"drawn": [document, page, bitmap]})
+    async def _draw(self, draw: Draw) -> None:
+        """Send the window the page that it wants, while its answer is awaited."""
+        while True:
+            wanted = await self._wanted.get()
+            while not self._wanted.empty():  # it was turned meanwhile
+                wanted = self._wanted.get_nowait()
+            document, page, width = wanted
+            bitmap = _sent(await draw(document, page, width))
+            if self._process is not None:
+                self._process.send({"drawn": [document, page, bitmap]})
 
     # --- changing the PIN -------------------------------------------------------------
 
@@ -408,7 +417,7 @@ class DesktopConversation:
                     return _pin_of(received)
                 wipe(received.digits)
             elif "draw" in received:
-                await self._draw(*received["draw"])
+                self._wanted.put_nowait(received["draw"])
             elif "behind" in received:
                 await self._call_attention(lang)
             elif received.get("more") == self._number:

@@ -298,6 +298,23 @@ async def test_a_document_with_a_page_that_was_not_to_be_seen_is_not_signed(
         assert pins_sent(agent.cards[0]) == 1
 
 
+async def test_who_agrees_while_a_page_is_drawn_has_signed() -> None:
+    """What the child still says of that page is not taken for its signature."""
+
+    class Quick(Reader):
+        async def review(self, question: Review, draw: Draw) -> tuple[bool, ...]:
+            drawing = asyncio.ensure_future(draw(0, 0, 60))
+            for _ in range(5):  # it was told to draw
+                await asyncio.sleep(0)
+            drawing.cancel()
+            await asyncio.gather(drawing, return_exceptions=True)
+            return await super().review(question, draw)
+
+    async with running("adult", person=Quick()) as agent:
+        answer = await sign(agent, document())
+        assert answer.status == 200, answer.body
+
+
 async def test_more_than_fits_is_too_large() -> None:
     """In bytes, also where the length is not said before; in documents; in parts."""
     async with running("adult", person=Reader()) as agent:

@@ -13,7 +13,7 @@ from pyhanko.sign.fields import MDPPerm
 
 from agent.pdf.document import MAX_BYTES, NOTICES, REASONS, DocumentRefused
 from agent.pdf.inspection import inspect
-from agent.pdf.pages import check, draw
+from agent.pdf.pages import MAX_HEIGHT, check, draw
 from tests.agent.pdf.documents import (
     certified,
     dictionary,
@@ -108,6 +108,14 @@ def test_bytes_that_are_wrong_anywhere_never_crash_it() -> None:
         except DocumentRefused:
             continue
         assert told.sha256 == hashlib.sha256(spoilt).hexdigest()
+
+
+def test_a_page_that_is_a_line_is_drawn_small() -> None:
+    """However wide it is wanted: a picture has so many rows at most."""
+    box = generic.ArrayObject(map(generic.FloatObject, ("0", "0", "0.001", "14400")))
+    width, height, pixels = draw(document(in_page(MediaBox=box)), 0, 640)
+    assert (width, height) == (1, MAX_HEIGHT)
+    assert len(pixels) == 3 * MAX_HEIGHT
 
 
 def test_a_page_is_drawn_as_wide_as_asked() -> None:

@@ -11,12 +11,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.texts import text
-from agent.ui import AlwaysUsed, desktop
-from agent.ui.desktop import DesktopInterface
+from agent.ui import AlwaysUsed, Cancelled, Review, Reviewed, desktop
+from agent.ui.bitmap import Bitmap
+from agent.ui.desktop import DesktopConversation, DesktopInterface
 from agent.ui.frames import HEAD_BYTES, Message, parse_message
 from agent.ui.process import WindowProcess
 from cardio.apdu import INS
@@ -276,3 +278,53 @@ async def test_a_pin_that_comes_as_the_request_ends_is_wiped(
         gc.collect()
         assert typed
         assert not any(map(any, typed))
+
+
+class _ScriptedWindow:
+    """Plays a window process: says what the test puts, and keeps what it hears."""
+
+    ended, code = False, None
+
+    def __init__(self) -> None:
+        self.says: asyncio.Queue[Any] = asyncio.Queue()
+        self.heard: asyncio.Queue[Any] = asyncio.Queue()
+        self.receive = self.says.get
+        self.send = self.heard.put_nowait
+
+
+async def test_a_page_that_takes_long_to_draw_keeps_nobody_from_leaving() -> None:
+    """The window closes at once; of pages that were turned only the last is drawn."""
+    window, begun, may_end = _ScriptedWindow(), asyncio.Event(), asyncio.Event()
+    drawn: list[int] = []
+
+    async def draw(_document: int, page: int, _width: int) -> Bitmap | None:
+        drawn.append(page)
+        begun.set()
+        await may_end.wait()
+        return None
+
+    async def take() -> Any:
+        return window
+
+    page = Reviewed("a.pdf", "", ((9.0, 9.0),) * 9, 9, "00", ())
+    question = Review("https://site.example", (page,), None, "en", True, ())
+    talk = DesktopConversation(take, lambda: False, 60)
+    asked = asyncio.ensure_future(talk.review(question, draw))
+    number = (await window.heard.get())["id"]
+    window.says.put_nowait({"draw": [0, 0, 9]})
+    await begun.wait()
+    for turned in (1, 2, 3):
+        window.says.put_nowait({"draw": [0, turned, 9]})
+    while not window.says.empty():
+        await asyncio.sleep(0)
+    may_end.set()
+    assert (await window.heard.get())["drawn"][:2] == [0, 0]
+    assert (await window.heard.get())["drawn"][:2] == [0, 3]
+    may_end.clear()
+    begun.clear()
+    window.says.put_nowait({"draw": [0, 4, 9]})
+    await begun.wait()
+    window.says.put_nowait({"closed": number})
+    with pytest.raises(Cancelled):
+        await asked
+    assert drawn == [0, 3, 4]
