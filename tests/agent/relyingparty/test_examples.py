@@ -74,7 +74,7 @@ def shared(
     assert "/etc/portal/eid-cas" in code
     names: dict[str, Any] = {"__name__": "portal"}
     exec(code.replace("/etc/portal/eid-cas", str(tmp_path)), names)  # noqa: S102
-    return {**names, "token_urlsafe": token_urlsafe}
+    return names
 
 
 @asynccontextmanager
