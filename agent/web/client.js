@@ -445,7 +445,8 @@ export async function sign(certificate, hash, hashFunction, options = {}) {
  * their outcomes, in the same order.
  */
 export async function signPdf(documents, options = {}) {
-  need("signPdf", { documents });
+  need("signPdf", { "list of documents": Array.isArray(documents) });
+  for (const { pdf } of documents) need("signPdf", { pdf });
   const sent = await Promise.all(
     documents.map(async ({ pdf, name }) => ({ pdf: await base64(pdf), name })),
   );

@@ -145,7 +145,9 @@ test("what is missing is said before anything is sent", async () => {
     [eid.sign(), "certificate"],
     [eid.sign("AA=="), "hash"],
     [eid.sign("AA==", "AA=="), "hashFunction"],
-    [eid.signPdf(), "documents"],
+    [eid.signPdf(), "list of documents"],
+    [eid.signPdf({ name: "a.pdf", pdf: "AA==" }), "list of documents"],
+    [eid.signPdf([{ name: "a.pdf" }]), "pdf"],
     [eid.events(), "listener"],
   ];
   for (const [call, name] of mistakes) {
