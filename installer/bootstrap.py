@@ -408,6 +408,8 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     commands = {"demo": demo, "card": card, "test": test}
     if not arguments or arguments[0] not in commands:
+        if arguments and arguments[0] != "--help":
+            say(f"there is no command {arguments[0]}; these are all of them:")
         print(USAGE, file=sys.stderr if arguments[:1] != ["--help"] else sys.stdout)
         return 0 if arguments[:1] == ["--help"] else 2
     try:

@@ -62,12 +62,13 @@ def calls(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("words", [[], ["dmeo"], ["--demo"]])
 def test_anything_but_the_two_commands_is_wrong_usage(words: list[str]) -> None:
-    """Exit 2 and the usage on stderr."""
+    """Exit 2, the wrong word and the usage on stderr."""
     result = subprocess.run(
         [sys.executable, SCRIPT, *words], capture_output=True, text=True, check=False
     )
     assert result.returncode == 2
     assert "bootstrap.py demo" in result.stderr
+    assert all(f"there is no command {word};" in result.stderr for word in words)
     assert result.stdout == ""
 
 
