@@ -207,6 +207,15 @@ def _for_the_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def need_new(path: Path) -> None:
+    """Make sure that a file can be written there, and leave none; Failure.
+
+    For what costs a person something, such as a PIN, before there is a file to write.
+    """
+    write_new(path, b"")
+    path.unlink()
+
+
 def write_new(path: Path, data: bytes) -> None:
     """Write a file that is not there yet, for its owner alone; Failure."""
     try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.commands import Failure, Usage, answer, card_source, write_new
+from agent.commands import Failure, Usage, answer, card_source, need_new, write_new
 from agent.commands.asking import ask_while_in, found_again, undisturbed
 from agent.commands.card import Heard, choose, explained, patience
 from agent.commands.checks import load_cas
@@ -77,11 +77,12 @@ def main(options: argparse.Namespace) -> int:
     need_pdf()
     if options.level != "B-B" and options.timestamp_url is None:
         raise Usage("cli-timestamp-url")
+    if options.level == "B-B" and options.timestamp_url is not None:
+        raise Usage("cli-timestamp-level")
     if not options.visible and (options.page or options.corner):
         raise Usage("cli-not-visible")
-    if options.output.exists():
-        raise Failure("cli-file-exists", path=options.output)
     pdf = read_document(options.file)
+    need_new(options.output)
     with explained(), explained_document():
         signed = asyncio.run(_signed(options, pdf))
     write_new(options.output, signed)

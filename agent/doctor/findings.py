@@ -57,8 +57,9 @@ card-certificate-good pin-good software-none software-other
 _WARNING = """
 data-origins data-journal release-newer release-refused release-unreachable port-outside
 port-shared port-other-agent certificate-none certificate-ends trust-nowhere
-permission-unread browser-policy-unread confined-found proxy-used windows-none vpcd-open
-reader-gempc reader-spr card-certificate-ends card-certificate-none pin-few
+permission-unread browser-policy-unread confined-found proxy-used windows-none
+windows-screen vpcd-open reader-gempc reader-spr card-certificate-ends
+card-certificate-none pin-few
 """
 _PROBLEM = """
 agent-absent agent-silent agent-folder port-taken certificate-ended certificate-early

@@ -19,7 +19,7 @@ from agent.policyfile import PolicyFile
 from agent.releases import BadRelease
 from agent.trust.nss import NssStore
 from agent.trust.store import Store
-from agent.ui.probe import why_no_windows
+from agent.ui.probe import NO_DISPLAY, why_no_windows
 from cardio.card import CardSource
 from cardio.pkcs11_places import installed
 
@@ -153,7 +153,8 @@ def _windows() -> Finding:
     if reason is None:
         return found("windows-good")
     values = {"packages": reason.missing}
-    return found("windows-none", why=Phrase(reason.sentence, values))
+    code = "windows-screen" if reason.sentence == NO_DISPLAY else "windows-none"
+    return found(code, why=Phrase(reason.sentence, values))
 
 
 def _software() -> Finding:

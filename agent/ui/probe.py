@@ -46,6 +46,10 @@ _PACKAGES = {
 }
 
 
+#: The sentence for a place without a screen: nothing is missing from the installation.
+NO_DISPLAY = "ui-no-display"
+
+
 @dataclass(frozen=True)
 class NoWindows:
     """Why no window can open: a key of the catalogues, and what is missing."""
@@ -59,7 +63,7 @@ def why_no_windows() -> NoWindows | None:
     if importlib.util.find_spec("PySide6") is None:
         return NoWindows("ui-not-installed")
     if not host.has_display():
-        return NoWindows("ui-no-display")
+        return NoWindows(NO_DISPLAY)
     try:
         tried = subprocess.run(
             [*COMMAND, "--probe"],

@@ -37,6 +37,7 @@ from agent.instance import Instance
 from agent.texts import LANGUAGES
 from agent.trust.runner import SystemRunner
 from agent.trust.stores import Stores
+from agent.ui.probe import NO_DISPLAY, NoWindows
 from cardio.beid.identity import parse_address, parse_identity
 from cardio.beid.source import BeidCards
 from cardio.card import CardSource
@@ -370,6 +371,12 @@ def _named(reader: str) -> Callable[[World], None]:
     return rename
 
 
+def _without(sentence: str) -> Callable[[World], None]:
+    """No window can open, for this reason."""
+    reason = NoWindows(sentence)
+    return lambda world: world.patch.setattr(look, "why_no_windows", lambda: reason)
+
+
 #: What is done, by the code that tells of it and a word of what mends it.
 FAULTS: list[tuple[str, Callable[[World], None], str]] = [
     ("agent-absent", _nothing, "eid-agent run"),
@@ -400,6 +407,8 @@ FAULTS: list[tuple[str, Callable[[World], None], str]] = [
     ),
     ("confined-found", _snap, "browser from the system's packages"),
     ("proxy-used", _proxy, "exceptions"),
+    ("windows-screen", _without(NO_DISPLAY), "on a desktop"),
+    ("windows-none", _without("ui-not-installed"), "Install eid-agent[desktop]"),
     ("proxy-localhost", _hijacked, "about:config"),
     ("data-origins", _kept("origins.json"), "allow sites again"),
     ("data-journal", _kept("journal.jsonl"), "journal erase"),

@@ -236,6 +236,33 @@ def test_a_file_that_cannot_be_signed_is_said(
     assert target.read_bytes() == b"mine"
 
 
+def test_a_place_that_takes_no_file_is_said_before_the_pin(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    keyboard: int,
+    files: Files,
+    tmp_path: Path,
+) -> None:
+    """A PIN and a signature would be spent for nothing."""
+    card = RecordedCard(load_profile("adult"))
+    _put(monkeypatch, card)
+    os.write(keyboard, b"1234\n")
+    assert cli.main(_words((files[0], tmp_path / "none" / "signed.pdf"))) == 1
+    shown = capsys.readouterr()
+    assert "signed.pdf cannot be written (does not exist)" in shown.err
+    assert "PIN" not in shown.out
+    assert pins_sent(card) == 0
+
+
+def test_a_time_stamp_service_for_a_level_without_one_is_said(
+    capsys: pytest.CaptureFixture[str], files: Files
+) -> None:
+    """Who names a service expects a time stamp."""
+    assert cli.main(_words(files, "--timestamp-url", "http://x/tsa")) == 2
+    assert "add --level B-T or --level B-LT" in capsys.readouterr().err
+    assert not files[1].exists()
+
+
 def test_a_reason_is_one_line(files: Files) -> None:
     """Neither hidden signs nor more than the API takes."""
     for reason in ("a\u202eb", "a\nb", "x" * 201, " "):
