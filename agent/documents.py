@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from agent import reading
 from agent.attempt import Attempt
 from agent.errors import Problem
+from agent.limits import Limits
 from agent.operations import FindProgram, Operation, Operations
 from agent.pinsigning import PinSigning
 from agent.policy import Policy
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from agent.pdf.process import Document
     from agent.pdf.services import Timestamp
 
+#: Within which all documents of a request are read, before anybody is asked.
+_LOOKING_SECONDS = 120.0
 _PARTS = ("asn1crypto", "pyhanko", "pypdfium2")
 
 
@@ -61,6 +64,7 @@ class Documents:
         operations: Operations,
         signing: PinSigning,
         known: KnownCertificates,
+        limits: Limits,
         policy: Callable[[], Policy],
         timestamp_url: str | None,
     ) -> None:
@@ -68,6 +72,7 @@ class Documents:
         self._operations = operations
         self._signing = signing
         self._known = known
+        self._limits = limits
         self._policy = policy
         self._timestamp_url = timestamp_url
 
@@ -89,7 +94,7 @@ class Documents:
             async with AsyncExitStack() as stack:
                 shelf = _Shelf(request.documents)
                 stack.push_async_callback(shelf.close)
-                shown = [await shelf.look(each) for each in range(shelf.count)]
+                shown = await self._look(origin, shelf)
                 wanted = await _review(operation, request, shown, shelf)
                 if not any(wanted):
                     raise Problem("user-cancelled")
@@ -97,6 +102,26 @@ class Documents:
                 signed = await self._sign_all(operation, order, shelf, shown, wanted)
             self._operations.allow_once(operation)
             return {"documents": list(map(_answer, shown, signed))}
+
+    async def _look(self, origin: str, shelf: _Shelf) -> list[Reviewed]:
+        """Return what there is to know of all documents; Problem.
+
+        A site whose documents take the reader's time, or end what reads them, waits as
+        one that was refused: it could keep the card from others, and nobody would see.
+        """
+        from agent.pdf.process import DocumentFailed
+
+        shown = []
+        ends = asyncio.get_running_loop().time() + _LOOKING_SECONDS
+        for index in range(shelf.count):
+            with _explained(index):
+                try:
+                    async with asyncio.timeout_at(ends):
+                        shown.append(await shelf.look(index))
+                except (DocumentFailed, TimeoutError):
+                    self._limits.refused(origin)
+                    raise DocumentFailed("it was not read") from None
+        return shown
 
     def _timestamp(self, level: str) -> Timestamp | None:
         """Return what asks for time stamps; `timestamp-unavailable` without any."""
@@ -252,9 +277,8 @@ class _Shelf:
         return self._there[1]
 
     async def look(self, index: int) -> Reviewed:
-        """Return what there is to know of a document; Problem."""
-        with _explained(index):
-            found = (await self.take(index)).inspection
+        """Return what there is to know of a document; as `take`."""
+        found = (await self.take(index)).inspection
         name = self._documents[index].name
         facts = (found.title, found.pages, found.size, found.sha256, found.notices)
         return Reviewed(name, *facts)

@@ -178,7 +178,12 @@ class AgentService:
             self._operations, self._limits, self._monitor, source, policy.now
         )
         self._documents = Documents(
-            self._operations, signing, self._known, policy.now, settings.timestamp_url
+            self._operations,
+            signing,
+            self._known,
+            self._limits,
+            policy.now,
+            settings.timestamp_url,
         )
 
     def start(self) -> None:

@@ -315,6 +315,25 @@ async def test_who_agrees_while_a_page_is_drawn_has_signed() -> None:
         assert answer.status == 200, answer.body
 
 
+@pytest.mark.parametrize("how", ["it ends", "it takes long"])
+async def test_a_site_whose_documents_nobody_can_read_waits(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It could keep the card from other sites, without a question that is seen."""
+    if how == "it ends":
+        changed(monkeypatch, "worker.inspect = lambda pdf: sys.exit(1)")
+    else:
+        monkeypatch.setattr(documents, "_LOOKING_SECONDS", 0.0)
+    person = Reader()
+    async with running("adult", person=person) as agent:
+        for _ in range(3):
+            answer = await sign(agent, document())
+            assert (answer.status, answer.body["code"]) == (422, "document-refused")
+        answer = await sign(agent, document())
+        assert (answer.status, answer.body["code"]) == (429, "too-many-requests")
+    assert person.reviews == []
+
+
 async def test_more_than_fits_is_too_large() -> None:
     """In bytes, also where the length is not said before; in documents; in parts."""
     async with running("adult", person=Reader()) as agent:
