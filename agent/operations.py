@@ -119,13 +119,19 @@ class Operation:
                 progress=progress,
             )
 
-        reading = asyncio.ensure_future(reservation.run(lambda: as_problem(read)))
+        results: list[T] = []  # a task's own result stands in asyncio's debug log
+
+        async def run() -> None:
+            results.append(await reservation.run(lambda: as_problem(read)))
+
+        reading = asyncio.ensure_future(run())
         leaving = asyncio.ensure_future(self.ask.until_closed())
         try:
             await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
                 raise Problem("user-cancelled")
-            return reading.result()
+            reading.result()
+            return results[0]
         finally:
             for task in (reading, leaving):
                 task.cancel()

@@ -380,7 +380,7 @@ def _without(sentence: str) -> Callable[[World], None]:
 #: What is done, by the code that tells of it and a word of what mends it.
 FAULTS: list[tuple[str, Callable[[World], None], str]] = [
     ("agent-absent", _nothing, "eid-agent run"),
-    ("agent-silent", _silent, "End the program"),
+    ("agent-silent", _silent, "End eid-agent"),
     ("agent-folder", _open_folder, "--data-dir"),
     ("port-taken", _port_taken, "End one of these programs"),
     ("port-other-agent", _other_agent, "eid-agent quit --data-dir"),
@@ -412,7 +412,7 @@ FAULTS: list[tuple[str, Callable[[World], None], str]] = [
     ("proxy-localhost", _hijacked, "about:config"),
     ("data-origins", _kept("origins.json"), "allow sites again"),
     ("data-journal", _kept("journal.jsonl"), "journal erase"),
-    ("card-illegible", _wrong_certificate, "another reader"),
+    ("card-illegible", _wrong_certificate, "another card reader"),
     ("policy-malformed", _policy, "(/aks)"),
     ("service-library", _no_library, "eid-agent[card]"),
     (
@@ -436,7 +436,7 @@ FAULTS: list[tuple[str, Callable[[World], None], str]] = [
     ),
     ("vpcd-open", _vpcd, "vsmartcard-vpcd"),
     ("reader-none", lambda w: _service(w, None), "Connect a card reader"),
-    ("reader-gempc", _named("Gemalto GemPC Pinpad 00 00"), "another reader"),
+    ("reader-gempc", _named("Gemalto GemPC Pinpad 00 00"), "another card reader"),
     ("reader-spr", _named("SCM SPR 532 [Vendor Interface] 00 00"), "firmware"),
     ("card-none", _nothing, "chip first"),
     ("card-mute", _mute_card, "facing up"),
