@@ -30,6 +30,8 @@ ALLOWED = Settings(allowed_origins=frozenset({PORTAL}))
 CARD_ERRORS: list[tuple[errors.CardError, str, int]] = [
     (errors.CardError(), "card-unreadable", 424),
     (errors.ServiceUnavailable(), "pcsc-unavailable", 424),
+    (errors.ServiceStopped(), "pcsc-unavailable", 424),
+    (errors.ServiceRefused(), "pcsc-unavailable", 424),
     (errors.NoReader(), "no-reader", 424),
     (errors.SeveralReaders(("a", "b")), "card-unreadable", 424),
     (errors.NoCard(), "no-card", 424),
