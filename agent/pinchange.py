@@ -106,8 +106,8 @@ def send(
 ) -> None:
     """Send the PINs, once, to the card that was shown; Problem, PinError.
 
-    `go_on` may end it by what it raises, just before they are sent. Whose sentence is
-    the code's own changed nothing.
+    `go_on` may end it by what it raises, just before they are sent. Where the sentence
+    of a Problem is its code's own, nothing was sent.
     """
     sent: list[bool] = []
 

@@ -40,6 +40,7 @@ _AXES = {
     270: (0, -1, 1, 0),
 }
 
+#: Left, low, right and high, in points.
 Box = tuple[int, int, int, int]
 
 
@@ -59,9 +60,11 @@ class Appearance:
         turned: int,
         corner: str,
     ) -> Box:
-        """Return where it stands on a page, of which this part is shown and so turned.
+        """Return where it stands on a page: left, low, right and high, in points.
 
-        Upright for who looks at the page; smaller where the page is too small.
+        The first four are the part of the page that is shown, in points; `turned` is by
+        how many degrees, clockwise; `corner` is one of CORNERS. It stands upright for
+        who looks at the page, and is smaller where the page is too small.
         """
         self._turned = turned if turned in _AXES else 0
         across, down = right - left, high - low
