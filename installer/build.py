@@ -16,16 +16,15 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from installer import bootstrap
+from installer.publish import DIST, made_at, output, project
 
 ROOT = bootstrap.ROOT
 PARTS = ROOT / "installer" / "debian"
 WORK = ROOT / "build" / "package"
-DIST = ROOT / "dist"
 LOCKS = ("build.txt", "demo.txt", "card.txt", "package.txt")
 PROGRAM = Path("usr/lib/eid-agent")
 #: Debian's own, built as Debian builds; others look for libraries in their homes.
@@ -63,8 +62,8 @@ def environment() -> Path:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     locks = b"".join((bootstrap.LOCKS / lock).read_bytes() for lock in LOCKS)
     base = SYSTEM_PYTHON if sys.platform == "linux" else Path(sys.executable)
-    told = output([base, "-VV"])
-    state = hashlib.sha256(told + locks).hexdigest()
+    told = output(base, "-VV")
+    state = hashlib.sha256(told.encode() + locks).hexdigest()
     stamp = folder / "stamp"
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != state:
         shutil.rmtree(folder, ignore_errors=True)
@@ -90,12 +89,6 @@ def freeze(python: Path) -> Path:
 
 
 # --- the Debian package --------------------------------------------------------------
-
-
-def version() -> str:
-    """Return the version of the program."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"]["version"])
 
 
 def deb() -> Path:
@@ -169,13 +162,13 @@ def describe(python: Path, tree: Path) -> None:
         ("zsh", "zsh/vendor-completions/_eid-agent"),
     ):
         words = (f"--shell={shell}", "agent.cli.parser")
-        put(share / place, output([python, "-m", "shtab", *words]))
+        put(share / place, output(python, "-m", "shtab", *words).encode())
 
 
 def manual(commands: Sequence[tuple[str, str]]) -> str:
     """Return the man page: what `--help` says of each command."""
     lines = [
-        f'.TH EID-AGENT 1 "" "eid-agent {version()}" "User Commands"',
+        f'.TH EID-AGENT 1 "" "eid-agent {project()["version"]}" "User Commands"',
         ".SH NAME",
         "eid-agent \\- lets web pages use the Belgian identity card",
         ".SH SYNOPSIS",
@@ -208,34 +201,13 @@ def helps(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
         yield parser.prog, parser.format_help()
 
 
-def output(command: Sequence[str | Path]) -> bytes:
-    """Return what a command writes; SetupError when it fails."""
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "SOURCE_DATE_EPOCH": made_at()},
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    if done.returncode:
-        raise bootstrap.SetupError(f"`{command[0]}` failed (exit {done.returncode})")
-    return done.stdout
-
-
-def made_at() -> str:
-    """Return the time of the newest commit, in seconds, for every file of a package."""
-    named = os.environ.get("SOURCE_DATE_EPOCH")
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-    return named or subprocess.check_output(command, text=True).strip()
-
-
 def changelog() -> str:
     """Return Debian's changelog: what changed stands in the program's own."""
     date = subprocess.check_output(
         ["date", "--utc", "--rfc-email", f"--date=@{made_at()}"], text=True
     ).strip()
     return (
-        f"eid-agent ({version()}) unstable; urgency=medium\n\n"
+        f"eid-agent ({project()['version']}) unstable; urgency=medium\n\n"
         "  * See changelog.gz.\n\n"
         f" -- {MAINTAINER}  {date}\n"
     )
@@ -251,8 +223,8 @@ def control(tree: Path) -> None:
         (PARTS / "control.in")
         .read_text(encoding="utf-8")
         .format(
-            version=version(),
-            architecture=output(["dpkg", "--print-architecture"]).decode().strip(),
+            version=project()["version"],
+            architecture=output("dpkg", "--print-architecture").strip(),
             maintainer=MAINTAINER,
             size=sizes,
             libraries=libraries(tree),
@@ -315,7 +287,7 @@ def pack(tree: Path) -> Path:
         ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", tree, DIST],
         SOURCE_DATE_EPOCH=made_at(),
     )
-    (built,) = DIST.glob(f"eid-agent_{version()}_*.deb")
+    (built,) = DIST.glob(f"eid-agent_{project()['version']}_*.deb")
     return built
 
 

@@ -39,12 +39,11 @@ FONT = {
 
 def output(*command: str | Path, text: str = "", folder: Path = ROOT) -> str:
     """Return what a command writes, given a text; SetupError with what it said."""
-    time = {} if "SOURCE_DATE_EPOCH" in os.environ else {"SOURCE_DATE_EPOCH": _made()}
     try:
         done = subprocess.run(
             list(map(str, command)),
             cwd=folder,
-            env={**os.environ, **time},
+            env={**os.environ, "SOURCE_DATE_EPOCH": made_at()},
             input=text,
             capture_output=True,
             text=True,
@@ -64,10 +63,11 @@ def tool(module: str, *words: str | Path, text: str = "") -> str:
     return output(sys.executable, "-m", module, *words, text=text)
 
 
-def _made() -> str:
-    """Return when the newest commit was made: every file of a package says so."""
+def made_at() -> str:
+    """Return the time of the newest commit, in seconds, for every file of a package."""
+    named = os.environ.get("SOURCE_DATE_EPOCH")
     command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-    return subprocess.check_output(command, text=True).strip()
+    return named or subprocess.check_output(command, text=True).strip()
 
 
 @contextmanager
