@@ -12,8 +12,8 @@ from cardio.beid.certificates import parse_certificate
 from cardio.errors import MalformedData
 from cardio.tlv import der_length
 
-#: A certificate that expires within this many days is told of at each use.
-_SOON_DAYS = 60
+#: A certificate that expires within this time is told of at each use.
+SOON = datetime.timedelta(days=60)
 #: The extension qcStatements (RFC 3739), and QcCompliance and QcSSCD in it, as DER
 #: (ETSI EN 319 412-5).
 _QC_STATEMENTS = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.3")
@@ -33,7 +33,7 @@ def want_valid(certificate: bytes) -> None:
 def expires_soon(certificate: bytes) -> str | None:
     """Return the last day of a certificate, where it is not far; ISO 8601. Problem."""
     last = as_problem(partial(parse_certificate, certificate)).not_valid_after_utc
-    soon = last - datetime.datetime.now(datetime.UTC) < datetime.timedelta(_SOON_DAYS)
+    soon = last - datetime.datetime.now(datetime.UTC) < SOON
     return f"{last:%Y-%m-%d}" if soon else None
 
 

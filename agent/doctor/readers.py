@@ -18,6 +18,7 @@ from agent.doctor.endpoint import judge_dates
 from agent.doctor.findings import Finding, found
 from agent.host import machine
 from agent.inspection import Found, look_into_all, on_card
+from agent.validity import SOON
 from cardio.beid.pinpad import STANDARD, quirks
 from cardio.card import Card, CardSource
 from cardio.errors import (
@@ -38,7 +39,6 @@ T = TypeVar("T")
 
 #: A card is read within it, slow ones too.
 SECONDS = 30.0
-_ENDS_SOON = datetime.timedelta(days=60)
 #: Below it a person is told.
 _ALL_TRIES = 3
 
@@ -210,7 +210,7 @@ def _card(
     except ValueError:
         yield found("card-illegible", reader=name)
     else:
-        yield judge_dates("card-certificate", certificate, now, _ENDS_SOON)
+        yield judge_dates("card-certificate", certificate, now, SOON)
     yield judge_tries(tries)
 
 
