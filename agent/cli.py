@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from agent import __version__, host, preferences
 from agent.commands import Failure, say
+from agent.pdf.document import CORNERS, LEVELS
 from agent.texts import LANGUAGES, text
 from agent.words import one_line
 
@@ -44,7 +45,7 @@ faults:
 """
 #: As the HTTP API has it.
 MAX_REASON = 200
-_LEVELS = ("debug", "info", "warning", "error")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,7 +103,7 @@ def _add(
     )
     command.add_argument(
         "--log-level",
-        choices=_LEVELS,
+        choices=_LOG_LEVELS,
         default="warning",
         help="how much to log on standard error (default: warning)",
     )
@@ -228,7 +229,7 @@ def _sign(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reader", type=_part, metavar="NAME", help="or a part of it")
     command.add_argument(
         "--level",
-        choices=("B-B", "B-T", "B-LT"),
+        choices=LEVELS,
         default="B-B",
         help="B-B (default): offline. B-T: with a time stamp. B-LT: also with what "
         "shows that no certificate was revoked",
@@ -264,7 +265,7 @@ def _sign(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--corner",
-        choices=("top-left", "top-right", "bottom-left", "bottom-right"),
+        choices=CORNERS,
         help="where on the page; default: bottom-right",
     )
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from agent import chipproof
 from agent.errors import STATUS
+from agent.pdf.document import LEVELS
 from agent.protocol import (
     DIGEST_SIZES,
-    LEVELS,
     MAX_DOCUMENTS,
     MAX_DOCUMENTS_BODY,
     MAX_TEXT,

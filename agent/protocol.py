@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import Problem
+from agent.pdf.document import LEVELS
 from agent.texts import LANGUAGES
 from agent.words import is_hidden
+from cardio.signature import Padding
 
 MAX_BODY = 64 * 1024
 #: Of POST /v1/sign-pdf, whose documents are base64 in it.
@@ -26,8 +28,6 @@ _MAX_COMMAS = 20_000
 MAX_TEXT = 200
 PARTS = ("identity", "address", "photo")
 
-#: PAdES baseline levels.
-LEVELS = ("B-B", "B-T", "B-LT")
 #: Bytes of a digest by the hash's Web eID name.
 DIGEST_SIZES = {
     "SHA-224": 28,
@@ -40,7 +40,7 @@ DIGEST_SIZES = {
     "SHA3-512": 64,
 }
 #: How a digest becomes a signature's number, by its Web eID name.
-PADDING_SCHEMES = ("NONE", "PKCS1.5", "PSS")
+PADDING_SCHEMES = tuple(padding.value for padding in Padding)
 
 _NONCE = re.compile(r"[\x21-\x7e]{44,128}")
 _LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
@@ -100,7 +100,7 @@ class Named:
 
 @dataclass(frozen=True)
 class SignPdfRequest:
-    """Body of POST /v1/sign-pdf; `level` is one of LEVELS."""
+    """Body of POST /v1/sign-pdf; `level` is one of `agent.pdf.document.LEVELS`."""
 
     documents: tuple[Named, ...]
     reason: str | None = None

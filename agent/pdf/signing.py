@@ -83,9 +83,8 @@ async def sign(pdf: bytes, order: Order, sign_raw: SignRaw, stamp: Stamp) -> byt
     """Return the document with one signature more, in front of which nothing changed.
 
     `sign_raw` gets what is to be signed and returns the signature as CMS has it: PKCS#1
-    v1.5, or the DER of r and s. `stamp`, asked where the order wants a time stamp, gets a
-    digest and returns the token: once before anything is signed, and once over the
-    signature.
+    v1.5, or the DER of r and s. `stamp`, for an order with a time stamp, gets a digest
+    and returns the token: once before anything is signed, and once over the signature.
     """
     stamper = None
     if order.timestamp:
