@@ -264,4 +264,5 @@ def test_without_its_library_the_command_says_what_to_install() -> None:
     )
     assert result.returncode == 1
     assert "bootstrap.py demo" in result.stderr
+    assert "eid-agent[relyingparty]" in result.stderr
     assert result.stderr.count("\n") == 1
