@@ -19,6 +19,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+if not __package__:  # as a file, `python installer/build.py`
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from installer import bootstrap
 from installer.publish import DIST, made_at, output, project
 

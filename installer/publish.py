@@ -21,6 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+if not __package__:  # as a file, `python installer/publish.py`
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from installer import bootstrap
 
 ROOT = bootstrap.ROOT

@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agent.commands import Failure, answer, card_source, data_dir, write_new
+from agent.commands import Failure, answer, card_source, data_dir, need_new, write_new
 from agent.doctor import findings, look
 from agent.doctor.findings import Finding, State
 from agent.texts import text
@@ -35,8 +35,8 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 def main(options: argparse.Namespace) -> int:
     """Show the page, and put it into a file where that was asked."""
-    if options.bundle is not None and options.bundle.exists():
-        raise Failure("cli-file-exists", path=options.bundle)
+    if options.bundle is not None:
+        need_new(options.bundle)  # before the person reads it all and agrees
     source = _source(options.card)
     folder = data_dir(options.data_dir)
     found = look.examine(place(folder, source, online=options.online))

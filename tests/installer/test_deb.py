@@ -148,3 +148,17 @@ def test_a_line_that_roff_would_obey_is_printed() -> None:
     """Dots and backslashes of a help text are no commands."""
     assert build.as_roff(".so /etc/passwd") == r"\&.so /etc/passwd"
     assert build.as_roff(r"a\b --c") == r"a\eb \-\-c"
+
+
+@pytest.mark.parametrize("name", ["build.py", "publish.py"])
+def test_a_builder_runs_as_a_file_from_anywhere(name: str, tmp_path: Path) -> None:
+    """Then it says what it builds."""
+    result = subprocess.run(
+        [sys.executable, build.ROOT / "installer" / name, "nonsense"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert f"python -m installer.{name[:-3]}" in result.stdout + result.stderr

@@ -691,7 +691,12 @@ def test_the_bundle_holds_nothing_personal(
     assert "ACS ACR38U-CCID" in content
     for secret in _secrets(world):
         assert secret.lower() not in content.lower()
-    assert cli.main([*words, "--bundle", str(file)]) == 1  # it is there already
+    capsys.readouterr()
+    for place in (file, world.home / "nowhere" / "doctor.zip"):  # before all is shown
+        assert cli.main([*words, "--bundle", str(place)]) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert str(place) in said.err
 
 
 def _secrets(world: World) -> set[str]:
