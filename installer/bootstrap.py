@@ -57,6 +57,7 @@ TEST_PACKAGES = (
     "libxcb-render-util0",
     "libxkbcommon-x11-0",
     "nodejs",
+    "nsis",
     "openbox",
     "opensc",
     "openssl",

@@ -3,6 +3,7 @@
 PyInstaller freezes the program out of an environment of its own, with the locked
 packages alone; `installer/debian` has what stands around it. The project's interpreter
 runs this; it writes below `build/` and `dist/`. dpkg-dev and binutils are needed.
+`exe`, on Windows, and `pkg`, on macOS, make the packages there; not yet run.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 if not __package__:  # as a file, `python installer/build.py`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from installer import bootstrap
+from installer import bootstrap, exe, pkg
 from installer.publish import DIST, made_at, output, project
 
 ROOT = bootstrap.ROOT
@@ -53,7 +54,7 @@ FILES: Mapping[str, tuple[str, int]] = {
 }
 SCRIPTS = ("postinst", "postrm", "prerm")
 
-USAGE = "usage: python -m installer.build deb\n"
+USAGE = "usage: python -m installer.build deb|exe|pkg\n"
 
 
 # --- the program ---------------------------------------------------------------------
@@ -294,21 +295,49 @@ def pack(tree: Path) -> Path:
     return built
 
 
+# --- the packages of the other systems -----------------------------------------------
+
+
+def windows() -> list[Path]:
+    """Build the installers for Windows, for a person and for a machine."""
+    program = freeze(environment())
+    return [
+        exe.make(program, mode, str(project()["version"]), DIST)[0]
+        for mode in exe.MODES
+    ]
+
+
+def macos() -> list[Path]:
+    """Build the package for macOS."""
+    return [
+        pkg.make(freeze(environment()), str(project()["version"]), WORK / "pkg", DIST)
+    ]
+
+
+#: What is built on which system.
+KINDS: Mapping[str, tuple[str, Callable[[], list[Path]]]] = {
+    "deb": ("Linux", lambda: [deb()]),
+    "exe": ("Windows", windows),
+    "pkg": ("Darwin", macos),
+}
+
+
 def main(arguments: Sequence[str]) -> int:
     """Build what is named; 2 for anything else, 1 when something is in the way."""
-    if list(arguments) != ["deb"]:
+    if len(arguments) != 1 or arguments[0] not in KINDS:
         print(USAGE, end="", file=sys.stderr)
         return 2
-    if platform.system() != "Linux":
-        bootstrap.say("a Debian package is built on Debian")
+    system, build = KINDS[arguments[0]]
+    if platform.system() != system:
+        bootstrap.say(f"{arguments[0]}: this package is built on {system}")
         return 1
     os.environ["COLUMNS"] = "80"  # as wide as the help in the man page is
     try:
-        built = deb()
+        for built in build():
+            print(f"{built} ({built.stat().st_size / 1e6:.1f} MB)")
     except bootstrap.SetupError as error:
         bootstrap.say(str(error))
         return 1
-    print(f"{built} ({built.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

@@ -614,6 +614,10 @@ def _trusted(rows: list[Row]) -> bool:
 def start_command() -> tuple[list[str], Path]:
     """Return what starts the agent with the computer, and in which folder.
 
-    No option of this run is in it (SAFETY 22).
+    No option of this run is in it (SAFETY 22). Windows' package has a program beside it
+    that starts it without a console.
     """
+    starter = Path(sys.executable).with_name("eid-agent-start.exe")
+    if starter.is_file():
+        return [str(starter)], starter.parent
     return [sys.executable, "-m", "agent", "run"], Path(agent.__file__).parents[1]
