@@ -31,6 +31,7 @@ from cardio.errors import (
     NoCard,
     NoReader,
     PinIncorrect,
+    ServiceRefused,
     ServiceUnavailable,
 )
 from cardio.files import ATR_1_8, EF, Key
@@ -418,10 +419,10 @@ def test_a_person_may_take_longer_than_a_card(
     driver = FakePinPadDriver(monkeypatch)
     driver.types.clear()
     with pcscd.card("adult"):
-        channel = pcsc.PcscReaders(apdu_seconds=0.3).connect(pcscd.reader)
+        channel = pcsc.PcscReaders(apdu_seconds=1.0).connect(pcscd.reader)
         card = BeidCard(channel)
         expected = Expected(card.recognise().chip_serial, 3)
-        threading.Timer(0.6, driver.types.set).start()
+        threading.Timer(1.5, driver.types.set).start()
         signature = card.sign(Key.AUTHENTICATION, ES384, bytes(48), None, expected)
         assert len(signature) == 96
         channel.close()
@@ -937,7 +938,7 @@ MEANINGS = {
     "SCARD_W_UNPOWERED_CARD": CardReset,
     "SCARD_W_UNRESPONSIVE_CARD": CardUnreadable,
     "SCARD_E_SHARING_VIOLATION": CardBusy,
-    "SCARD_W_SECURITY_VIOLATION": ServiceUnavailable,
+    "SCARD_W_SECURITY_VIOLATION": ServiceRefused,
     "SCARD_F_INTERNAL_ERROR": CardUnreadable,
 }
 

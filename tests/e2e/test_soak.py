@@ -194,7 +194,7 @@ def test_logins_in_a_row_leave_nothing_behind(
                 soak.close()
     assert soak.card.remembered.tries in (None, 3)
     assert codes["ok"] > 0.7 * logins, codes
-    assert len(codes) > 2, codes
+    assert len(codes) > 1, codes  # some of what befell them was in the middle
     assert end["threads"] <= start["threads"] + 2
     assert end["handles"] <= start["handles"] + 3
     assert end["memory"] <= start["memory"] * 1.15, (start, end)

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("smartcard", reason="pyscard is not installed")
 
+from smartcard import scard
+
 from tests.rig.pcscd import NoPcscd, Pcscd
 
 
+@pytest.fixture(scope="session", autouse=True)
+def pcscd_folder() -> Iterator[Path]:
+    """Bind this process to the shared service, before a test can bind it elsewhere.
+
+    winscard keeps where its first call looked, also where nothing is there yet.
+    """
+    with tempfile.TemporaryDirectory(prefix="pcscd-", ignore_cleanup_errors=True) as at:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PCSCLITE_CSOCK_NAME", str(Pcscd.socket_in(Path(at))))
+            scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+        yield Path(at)
+
+
 @pytest.fixture(scope="session")
-def pcscd_service() -> Iterator[Pcscd]:
+def pcscd_service(pcscd_folder: Path) -> Iterator[Pcscd]:
     """One service for all tests that only put cards in and take them out."""
     try:
-        service = Pcscd()
+        service = Pcscd(pcscd_folder)
     except NoPcscd as reason:
         pytest.skip(str(reason))
     with service:

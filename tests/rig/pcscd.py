@@ -93,15 +93,20 @@ class Pcscd:
     its first call alone: a test process speaks to one service, children to any.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self._root = _as_root()
-        self.folder = Path(tempfile.mkdtemp(prefix="pcscd-"))
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="pcscd-"))
         self.port = _two_free_ports()
-        self.socket = self.folder / "run" / "pcscd.comm"
+        self.socket = self.socket_in(self.folder)
         self.reader = f"{READER} 00 00"
         self.env: Mapping[str, str] = {"PCSCLITE_CSOCK_NAME": str(self.socket)}
         self._process: subprocess.Popen[bytes] | None = None
         self._presence: subprocess.Popen[str] | None = None
+
+    @staticmethod
+    def socket_in(folder: Path) -> Path:
+        """Return where the service in this folder listens."""
+        return folder / "run" / "pcscd.comm"
 
     @property
     def log(self) -> str:
